@@ -1,0 +1,1 @@
+"""The vocabulary every part of Tollmeter speaks: events, columns, metrics, settings, names, spool, errors."""

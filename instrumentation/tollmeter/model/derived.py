@@ -1,0 +1,91 @@
+"""Columns of the tables that the ETL derives: quarantine, ledger and hourly rollups.
+
+Kept beside the event columns so that whoever writes these tables and whoever queries them read one definition.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from tollmeter.model.columns import Column
+from tollmeter.model.names import (
+    TABLE_LEDGER,
+    TABLE_QUARANTINE,
+    TABLE_ROLLUP_CALLS,
+    TABLE_ROLLUP_LATENCY,
+    TABLE_ROLLUP_REQUESTS,
+)
+
+LATENCY_GAMMA: Final = 1.02
+"""Ratio of neighbouring latency buckets; the middle of a bucket is within 1 % of every value in it."""
+
+_Q, _L = (TABLE_QUARANTINE,), (TABLE_LEDGER,)
+_RC, _RR, _RL = (TABLE_ROLLUP_CALLS,), (TABLE_ROLLUP_REQUESTS,), (TABLE_ROLLUP_LATENCY,)
+_ROLLUPS: Final = _RC + _RR + _RL
+
+DERIVED_COLUMNS: Final[tuple[Column, ...]] = (
+    Column("object_key", "string", "", "raw object the line stands in, relative to raw/", _Q + _L, required=True),
+    Column("line_number", "int", "", "line in the object, from 1", _Q, required=True),
+    Column("sha256", "string", "", "digest of the object's bytes as stored", _Q + _L, required=True),
+    Column("reason", "string", "", "class of the fault: not_utf8, not_json, too_long, unknown_kind, invalid, money", _Q, required=True),
+    Column("detail", "string", "", "what was found and what was expected", _Q),
+    Column("raw_text", "string", "", "the line, cut at 64 KiB; bytes that are no UTF-8 are escaped", _Q),
+    Column("lines", "int", "lines", "lines read from the object", _L, required=True),
+    Column("landed", "int", "rows", "rows landed in the event tables", _L, required=True),
+    Column("duplicates", "int", "lines", "lines whose event_id had landed before", _L, required=True),
+    Column("quarantined", "int", "lines", "lines that went to quarantine", _L, required=True),
+    Column("event_date", "date", "UTC", "day of the rows; for quarantine the day of ingestion", _Q + _ROLLUPS, required=True),
+    Column("hour", "timestamp", "UTC", "start of the hour", _ROLLUPS, required=True),
+    Column("metric", "string", "", "http.duration_ms, llm.latency_ms or llm.ttft_ms", _RL, required=True),
+    Column("service", "string", "", "service", _ROLLUPS, required=True),
+    Column("environment", "string", "", "environment", _ROLLUPS),
+    Column("route", "string", "", "route template", _ROLLUPS),
+    Column("provider", "string", "", "provider", _RC + _RL),
+    Column("model", "string", "", "model that answered, else the model asked for", _RC + _RL),
+    Column("tenant_id", "string", "", "tenant", _RC),
+    Column("team", "string", "", "team", _RC),
+    Column("feature", "string", "", "feature", _RC),
+    Column("status", "string", "", "ok, error or partial", _RC),
+    Column("error_type", "string", "", "class or code of the error", _RC),
+    Column("status_class", "string", "", "2xx, 3xx, 4xx, 5xx or none", _RR),
+    Column("calls", "int", "calls", "model calls", _RC, required=True),
+    Column("errors", "int", "", "failed calls, or requests answered with 5xx", _RC + _RR, required=True),
+    Column("partial_calls", "int", "calls", "abandoned streams", _RC, required=True),
+    Column("throttles", "int", "calls", "calls answered with 429", _RC, required=True),
+    Column("unpriced_calls", "int", "calls", "calls whose cost is unknown", _RC, required=True),
+    Column("estimated_calls", "int", "calls", "calls whose usage was estimated", _RC, required=True),
+    Column("input_tokens", "int", "tokens", "sum", _RC, required=True),
+    Column("output_tokens", "int", "tokens", "sum", _RC, required=True),
+    Column("cache_read_tokens", "int", "tokens", "sum", _RC, required=True),
+    Column("cache_write_tokens", "int", "tokens", "sum", _RC, required=True),
+    Column("reasoning_tokens", "int", "tokens", "sum", _RC, required=True),
+    Column("cost_usd", "money_sum", "USD", "sum over priced calls", _RC),
+    Column("cache_savings_usd", "money_sum", "USD", "sum", _RC),
+    Column("requests", "int", "requests", "requests served", _RR, required=True),
+    Column("client_disconnects", "int", "requests", "clients that left early", _RR, required=True),
+    Column("bucket", "int", "", "log bucket: ceil(ln(ms) / ln(1.02)); values below 0.001 ms count as that", _RL, required=True),
+    Column("count", "int", "", "values in the bucket", _RL, required=True),
+    Column("ingested_at", "timestamp", "UTC", "when the row was written", _Q + _L, required=True),
+    Column("batch_id", "string", "", "the ETL batch that wrote the row", _Q + _L, required=True),
+)  # fmt: skip
+
+DERIVED_TABLES: Final = (*_Q, *_L, *_ROLLUPS)
+
+
+def bucket_of(value_ms: float) -> int:
+    """The latency bucket of a value.
+
+    >>> bucket_of(100.0)
+    233
+    """
+    return math.ceil(math.log(max(value_ms, 0.001)) / math.log(LATENCY_GAMMA))
+
+
+def value_of(bucket: int) -> float:
+    """The value in ms that stands for a bucket; within 1 % of all its members.
+
+    >>> round(value_of(bucket_of(100.0)), 1)
+    99.9
+    """
+    return 2 * LATENCY_GAMMA**bucket / (LATENCY_GAMMA + 1)

@@ -1,0 +1,92 @@
+"""Every error Tollmeter raises.
+
+```
+TollmeterError
+├── UsageError            the caller asked for something that cannot be     exit 2
+│   ├── SettingError      a setting has a value that is not allowed
+│   ├── UnknownNameError  a query, metric, alarm, model … of that name does not exist
+│   └── MissingExtraError an optional dependency is not installed
+├── DataError             input that cannot be understood                   exit 1
+│   ├── EventError        one line is not a valid event
+│   └── InvariantError    rows were lost or doubled; nothing was hidden
+└── TransientError        trying again may help                             exit 1
+    ├── LockedError       another process holds the lock
+    └── ConflictError     another writer committed first
+```
+
+Nothing here is ever raised into a host application: see `tollmeter.instrumentation.guard`.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class TollmeterError(Exception):
+    """Base of the tree; `exit_code` is what the command line returns for it."""
+
+    exit_code = 1
+
+
+class UsageError(TollmeterError):
+    """The caller asked for something that cannot be."""
+
+    exit_code = 2
+
+
+class SettingError(UsageError):
+    """A setting has a value that is not allowed."""
+
+    def __init__(self, name: str, value: object, allowed: str) -> None:
+        super().__init__(f"{name}={value!r} is not allowed: expected {allowed}")
+
+
+class UnknownNameError(UsageError):
+    """Nothing of that kind has that name; the message lists near matches, or all names.
+
+    >>> raise UnknownNameError("query", "cost_by_dya", ["cost_by_day", "latency"])
+    Traceback (most recent call last):
+    ...
+    tollmeter.model.errors.UnknownNameError: no query named 'cost_by_dya'; did you mean cost_by_day?
+    """
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        near = get_close_matches(name, names, n=3)
+        hint = f"did you mean {', '.join(near)}?" if near else f"known: {', '.join(names) or 'none'}"
+        super().__init__(f"no {kind} named {name!r}; {hint}")
+
+
+class MissingExtraError(UsageError):
+    """An optional dependency is not installed; the message names the extra that brings it."""
+
+    def __init__(self, module: str, extra: str) -> None:
+        super().__init__(f"{module} is not installed; run: pip install 'tollmeter[{extra}]'")
+
+
+class DataError(TollmeterError):
+    """Input that cannot be understood."""
+
+
+class EventError(DataError):
+    """One line is not a valid event."""
+
+
+class InvariantError(DataError):
+    """Rows were lost or doubled."""
+
+
+class TransientError(TollmeterError):
+    """Trying again may help."""
+
+
+class LockedError(TransientError):
+    """Another process holds the lock."""
+
+
+class ConflictError(TransientError):
+    """Another writer committed first."""

@@ -1,0 +1,41 @@
+"""Identifiers: UUIDv7 for events, W3C hex for traces and spans, UUIDv5 for what is imported."""
+
+from __future__ import annotations
+
+import uuid
+from random import SystemRandom, getrandbits
+from typing import Final
+
+import uuid_utils
+
+_IMPORTS: Final = uuid.UUID("6f1c1a5e-0d5f-5d0e-9a39-6f3a1d1f7b11")
+_system = SystemRandom()
+
+
+def new_event_id() -> str:
+    """A UUIDv7 as 36 characters: unique, and sorted by time of creation (RFC 9562 §5.7)."""
+    return str(uuid_utils.uuid7())
+
+
+def new_trace_id() -> str:
+    """32 lower-case hex digits, never all zero (W3C Trace Context §3.2.2.3)."""
+    return f"{getrandbits(128) or 1:032x}"
+
+
+def new_span_id() -> str:
+    """16 lower-case hex digits, never all zero (W3C Trace Context §3.2.2.4)."""
+    return f"{getrandbits(64) or 1:016x}"
+
+
+def imported_event_id(source: str, source_id: str) -> str:
+    """The UUIDv5 of one record of another system, so that importing it twice lands one row.
+
+    >>> imported_event_id("azure-2023-code", "7") == imported_event_id("azure-2023-code", "7")
+    True
+    """
+    return str(uuid.uuid5(_IMPORTS, f"{source}\x1f{source_id}"))
+
+
+def new_instance_id() -> str:
+    """16 hex digits for one process, from the operating system's entropy (safe after a fork)."""
+    return f"{_system.getrandbits(64):016x}"

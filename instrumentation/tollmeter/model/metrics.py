@@ -1,0 +1,99 @@
+"""The metric registry: every metric once, and how it is computed from events.
+
+EMF, DogStatsD, alarms and dashboards read it. A metric is a pure function of events: those of one kind that meet all
+conditions contribute `value` (a field, or 1 when it is empty).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from operator import eq, ge, ne
+from typing import TYPE_CHECKING, Final, Literal
+
+from tollmeter.model.errors import UnknownNameError
+from tollmeter.model.names import KIND_LLM_CALL, KIND_REQUEST, KIND_RUN
+
+if TYPE_CHECKING:
+    from tollmeter.model.events import Event
+
+Aggregate = Literal["counter", "distribution", "gauge"]
+Operator = Literal["=", "!=", ">="]
+_OPERATORS: Final[dict[Operator, Callable[[object, object], object]]] = {"=": eq, "!=": ne, ">=": ge}
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A field of the event compared with a constant; a null field meets none but `!=`."""
+
+    field: str
+    operator: Operator
+    value: str | int | bool
+
+    def holds(self, event: Event) -> bool:
+        """Whether the event meets it."""
+        found = getattr(event, self.field)
+        if found is None:
+            return self.operator == "!="
+        return bool(_OPERATORS[self.operator](found, self.value))
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric: unit in CloudWatch's words, dimensions as event fields, and its definition over events."""
+
+    name: str
+    unit: str
+    aggregate: Aggregate
+    kind: str
+    dimensions: tuple[str, ...]
+    description: str
+    value: str = ""
+    where: tuple[Condition, ...] = ()
+
+    def contribution(self, event: Event) -> float | None:
+        """What one event adds; None when it adds nothing."""
+        if event.__struct_config__.tag != self.kind or not all(c.holds(event) for c in self.where):
+            return None
+        found = getattr(event, self.value) if self.value else 1
+        return None if found is None else float(found)
+
+
+_CALL: Final = ("service", "environment", "provider", "request_model")
+_HTTP: Final = ("service", "environment", "route")
+_FAILED_CALL: Final = (Condition("status", "=", "error"),)
+
+METRICS: Final[tuple[Metric, ...]] = (
+    Metric("http.requests", "Count", "counter", KIND_REQUEST, _HTTP, "requests served"),
+    Metric("http.errors", "Count", "counter", KIND_REQUEST, _HTTP, "requests answered with 5xx", where=(Condition("status_code", ">=", 500),)),
+    Metric("http.duration_ms", "Milliseconds", "distribution", KIND_REQUEST, _HTTP, "time to the last byte", "duration_ms"),
+    Metric("http.client_disconnects", "Count", "counter", KIND_REQUEST, _HTTP, "clients that left early", where=(Condition("client_disconnected", "=", True),)),
+    Metric("llm.calls", "Count", "counter", KIND_LLM_CALL, _CALL, "model calls, each attempt one"),
+    Metric("llm.errors", "Count", "counter", KIND_LLM_CALL, _CALL, "model calls that failed", where=_FAILED_CALL),
+    Metric("llm.throttles", "Count", "counter", KIND_LLM_CALL, _CALL, "model calls answered with 429", where=(Condition("http_status", "=", 429),)),
+    Metric("llm.partial", "Count", "counter", KIND_LLM_CALL, _CALL, "streams that were abandoned", where=(Condition("status", "=", "partial"),)),
+    Metric("llm.fallbacks", "Count", "counter", KIND_LLM_CALL, _CALL, "calls standing in for another model", where=(Condition("fallback_from", "!=", ""),)),
+    Metric("llm.input_tokens", "Count", "counter", KIND_LLM_CALL, _CALL, "input tokens, inclusive", "input_tokens"),
+    Metric("llm.output_tokens", "Count", "counter", KIND_LLM_CALL, _CALL, "output tokens, inclusive", "output_tokens"),
+    Metric("llm.cache_read_tokens", "Count", "counter", KIND_LLM_CALL, _CALL, "input tokens read from cache", "cache_read_tokens"),
+    Metric("llm.cost_usd", "None", "counter", KIND_LLM_CALL, (*_CALL, "team"), "cost of priced calls in USD", "cost_usd"),
+    Metric("llm.unpriced_calls", "Count", "counter", KIND_LLM_CALL, _CALL, "calls whose cost is unknown", where=(Condition("cost_status", "=", "unpriced"),)),
+    Metric("llm.latency_ms", "Milliseconds", "distribution", KIND_LLM_CALL, _CALL, "time to the end of the answer", "latency_ms"),
+    Metric("llm.ttft_ms", "Milliseconds", "distribution", KIND_LLM_CALL, _CALL, "time to the first token", "ttft_ms"),
+    Metric("tollmeter.lag_ms", "Milliseconds", "gauge", KIND_RUN, ("service", "component"), "age of the oldest event not yet handled", "lag_ms"),
+    Metric("tollmeter.failed_runs", "Count", "counter", KIND_RUN, ("service", "component"), "runs that failed", where=(Condition("outcome", "=", "error"),)),
+)  # fmt: skip
+
+_BY_NAME: Final = {metric.name: metric for metric in METRICS}
+
+
+def metric(name: str) -> Metric:
+    """The metric of that name.
+
+    Raises:
+        UnknownNameError: there is none; the message lists near matches.
+    """
+    try:
+        return _BY_NAME[name]
+    except KeyError:
+        raise UnknownNameError("metric", name, _BY_NAME) from None

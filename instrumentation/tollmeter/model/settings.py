@@ -1,0 +1,212 @@
+"""The settings table: one row per setting, read from `TOLLMETER_*` or given as an argument of the same name.
+
+`docs/reference/settings.md` is generated from it. An argument beats the environment, which beats the default.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from typing import Any, Final
+
+from tollmeter.model.errors import SettingError, UnknownNameError
+
+PREFIX: Final = "TOLLMETER_"
+
+_SIZES: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+
+
+def _text(value: str) -> str:
+    return value
+
+
+def _bool(value: str) -> bool:
+    known = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    return known[value.strip().lower()]
+
+
+def _seconds(value: str) -> float:
+    seconds = float(value)
+    if not 0 < seconds < float("inf"):
+        raise ValueError(value)
+    return seconds
+
+
+def _count(value: str) -> int:
+    number = int(value)
+    if number < 0:
+        raise ValueError(value)
+    return number
+
+
+def _bytes(value: str) -> int:
+    text = value.strip().upper().removesuffix("B").removesuffix("I")
+    unit = text[-1:] if text[-1:] in ("K", "M", "G") else ""
+    return int(float(text.removesuffix(unit)) * _SIZES[unit])
+
+
+def _pairs(value: str) -> dict[str, str]:
+    return dict(_pair(item) for item in value.split(",") if item.strip())
+
+
+def _pair(item: str) -> tuple[str, str]:
+    key, sign, target = item.partition("=")
+    if not (key.strip() and sign and target.strip()):
+        raise ValueError(item)
+    return key.strip(), target.strip()
+
+
+def _names(value: str) -> tuple[str, ...]:
+    return tuple(item.strip() for item in value.split(",") if item.strip())
+
+
+def _choice(*allowed: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        return {name: name for name in allowed}[value.strip().lower()]
+
+    parse.__doc__ = "one of " + ", ".join(allowed)
+    return parse
+
+
+_ALLOWED: Final[dict[Callable[[str], object], str]] = {
+    _text: "text",
+    _bool: "true or false",
+    _seconds: "a positive number of seconds",
+    _count: "a whole number, 0 or more",
+    _bytes: "a size such as 64M",
+    _pairs: "pairs such as tenant_id=x-tenant-id,user_id=x-user-id",
+    _names: "names separated by commas",
+}
+
+
+def _row(default: Any, parse: Callable[[str], object], doc: str, *, env: str = "") -> Any:
+    metadata = {"parse": parse, "doc": doc, "env": env}
+    if isinstance(default, dict):
+        return field(default_factory=dict, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings; build it with `Settings.load`."""
+
+    home: str = _row("", _text, "folder of all state; empty means ~/.tollmeter")
+    service: str = _row(
+        "",
+        _text,
+        "name of this service; empty means OTEL_SERVICE_NAME, DD_SERVICE, then the app's title",
+        env="OTEL_SERVICE_NAME DD_SERVICE AWS_LAMBDA_FUNCTION_NAME",
+    )
+    environment: str = _row("", _text, "deployment environment, such as production", env="DD_ENV")
+    version: str = _row("", _text, "version of the service", env="DD_VERSION AWS_LAMBDA_FUNCTION_VERSION")
+    region: str = _row("", _text, "cloud region", env="AWS_REGION AWS_DEFAULT_REGION")
+    account_id: str = _row("", _text, "cloud account", env="AWS_ACCOUNT_ID")
+    mode: str = _row(
+        "auto",
+        _choice("auto", "lean", "otel"),
+        "auto takes otel where a TracerProvider or OTEL_* exporter settings exist, else lean",
+    )
+    route: str = _row(
+        "auto",
+        _choice("auto", "file", "stdout"),
+        "where events go: the spool on disk, or stdout where no disk is writable",
+    )
+    team: str = _row("", _text, "team every event is attributed to, unless annotated otherwise")
+    feature: str = _row("", _text, "feature every event is attributed to, unless annotated otherwise")
+    tags: dict[str, str] = _row({}, _pairs, "tags on every event")
+    headers: dict[str, str] = _row({}, _pairs, "attribution from request headers: field=header")
+    claims: dict[str, str] = _row(
+        {},
+        _pairs,
+        "attribution from claims of the bearer token: field=claim; the token is not verified, the service does that",
+    )
+    baggage: dict[str, str] = _row({}, _pairs, "attribution from W3C baggage: field=key")
+    propagate_hosts: tuple[str, ...] = _row(
+        (), _names, "hosts that outgoing model calls carry a traceparent to; * means all"
+    )
+    providers: dict[str, str] = _row(
+        {}, _pairs, "more hosts of providers: host=provider, such as llm.internal:8000=openai"
+    )
+    exclude_routes: tuple[str, ...] = _row((), _names, "paths that are not recorded, such as /health")
+    max_steps: int = _row(128, _count, "steps kept per request; more are counted")
+    segment_max_bytes: int = _row(16 << 20, _bytes, "a spool segment is closed at this size")
+    segment_max_age_s: float = _row(30.0, _seconds, "a spool segment is closed at this age")
+    spool_max_bytes: int = _row(
+        1 << 30, _bytes, "disk the spool of one service may take; when full, the newest events are dropped and counted"
+    )
+    fdatasync: bool = _row(False, _bool, "sync segments to disk in groups, against power loss")
+    forward: bool = _row(False, _bool, "start a forwarder as a child process of the service")
+    sinks: tuple[str, ...] = _row(("raw",), _names, "where the forwarder ships: raw, stdout")
+    forward_interval_s: float = _row(1.0, _seconds, "how often the forwarder looks at the spool")
+    sink_max_lag_s: float = _row(
+        86400.0,
+        _seconds,
+        "how long a sink may hold segments back before it is passed over and what it missed is counted",
+    )
+    parquet_codec: str = _row(
+        "zstd", _choice("zstd", "snappy", "gzip", "none"), "Parquet compression; snappy where Redshift Spectrum reads"
+    )
+    timezone: str = _row("UTC", _text, "the one reporting time zone, an IANA name")
+    price_overlay: str = _row("", _text, "YAML file of negotiated prices laid over the shipped price book")
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None, **arguments: Any) -> Settings:
+        """Settings from arguments, then the environment, then defaults.
+
+        Raises:
+            SettingError: a value is not allowed; the message names the value and what was allowed.
+            UnknownNameError: there is no setting of that name.
+
+        >>> Settings.load({"TOLLMETER_SEGMENT_MAX_BYTES": "1M"}, service="chat").segment_max_bytes
+        1048576
+        """
+        source = os.environ if environ is None else environ
+        known = {row.name: row for row in fields(cls)}
+        for name in arguments:
+            if name not in known:
+                raise UnknownNameError("setting", name, known)
+        values = {name: _value_of(row, source) for name, row in known.items()}
+        values |= {name: _checked(known[name], value) for name, value in arguments.items() if value is not None}
+        return cls(**values)
+
+
+def allowed_values(row: Field[Any]) -> str:
+    """What a setting accepts, in words."""
+    parse = row.metadata["parse"]
+    return _ALLOWED.get(parse) or str(parse.__doc__)
+
+
+def env_names(row: Field[Any]) -> list[str]:
+    """The environment variables a setting is read from, in order."""
+    return [PREFIX + row.name.upper(), *str(row.metadata["env"]).split()]
+
+
+def default_of(row: Field[Any]) -> object:
+    """The default of one setting."""
+    return row.default if row.default is not MISSING else {}
+
+
+def _value_of(row: Field[Any], environ: Mapping[str, str]) -> object:
+    for name in env_names(row):
+        if environ.get(name):
+            return _parsed(row, name, environ[name])
+    return default_of(row)
+
+
+def _parsed(row: Field[Any], name: str, text: str) -> object:
+    try:
+        return row.metadata["parse"](text)
+    except (KeyError, ValueError):
+        raise SettingError(name, text, allowed_values(row)) from None
+
+
+def _checked(row: Field[Any], value: object) -> object:
+    if isinstance(value, str):
+        return _parsed(row, row.name, value)
+    default = default_of(row)
+    if isinstance(default, tuple) and isinstance(value, list):
+        return tuple(value)
+    if isinstance(value, type(default)) or (isinstance(default, float) and isinstance(value, int)):
+        return value
+    raise SettingError(row.name, value, allowed_values(row))

@@ -1,0 +1,178 @@
+"""The spool on disk: one place for its format, its lock and the rule for torn lines.
+
+Layout: `<home>/spool/<service>/<uuid7>.open.jsonl` while a process appends to it, `<uuid7>.jsonl` once closed.
+
+- A writer holds an exclusive `flock` on its open segment. The lock dies with the process, so an unlocked
+  `.open.jsonl` has lost its writer and may be adopted. Process ids are never consulted: they are reused.
+- A segment appears under its `.open.jsonl` name only after it is locked (made under a hidden name, locked, renamed), so
+  that no reader can adopt it between creation and lock.
+- One event is one line. A last line without newline is torn (the writer died, or the disk was full, inside `write(2)`):
+  it was never acknowledged to anyone, is cut at adoption and counted.
+- Closed segments are immutable; the uuid is their identity downstream.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import uuid_utils
+
+OPEN_SUFFIX: Final = ".open.jsonl"
+CLOSED_SUFFIX: Final = ".jsonl"
+_CHUNK: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSegment:
+    """A segment this process appends to: its descriptor (locked, O_APPEND) and its path."""
+
+    fd: int
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedSegment:
+    """A segment nobody appends to any more; `torn_bytes` were cut from its end when it was adopted."""
+
+    path: Path
+    torn_bytes: int = 0
+
+    @property
+    def segment_id(self) -> str:
+        """The uuid that identifies the segment downstream."""
+        return self.path.name.removesuffix(CLOSED_SUFFIX)
+
+
+def service_folder(spool: Path, service: str) -> Path:
+    """The folder of one service; characters a file system dislikes become `_`.
+
+    >>> service_folder(Path("spool"), "chat/api").as_posix()
+    'spool/chat_api'
+    """
+    return spool / (re.sub(r"[^A-Za-z0-9._-]", "_", service).lstrip(".") or "_")
+
+
+def create_segment(folder: Path) -> OpenSegment:
+    """Create and lock a new segment in `folder`, which is made if it is missing.
+
+    Raises:
+        OSError: the folder or file cannot be made (read-only, full, not permitted, no locks).
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    name = str(uuid_utils.uuid7())
+    hidden, path = folder / f".{name}.new", folder / f"{name}{OPEN_SUFFIX}"
+    fd = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o640)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        hidden.rename(path)
+    except OSError:
+        os.close(fd)
+        hidden.unlink(missing_ok=True)
+        raise
+    return OpenSegment(fd, path)
+
+
+def close_segment(segment: OpenSegment) -> ClosedSegment:
+    """Rename a segment to its closed name, then release it; a torn end is cut first, an empty segment removed."""
+    try:
+        torn = cut_torn_line(segment.path)
+        closed = _closed_path(segment.path)
+        if segment.path.stat().st_size == 0:
+            segment.path.unlink()
+        else:
+            segment.path.rename(closed)
+    finally:
+        os.close(segment.fd)
+    return ClosedSegment(closed, torn)
+
+
+def adopt_segment(path: Path) -> ClosedSegment | None:
+    """Close a segment whose writer is gone; None while the writer lives, or when another reader was faster."""
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        if not try_lock(fd) or not path.exists():
+            return None
+    except OSError:
+        os.close(fd)
+        raise
+    else:
+        locked = OpenSegment(fd, path)
+        fd = -1
+        return close_segment(locked)
+    finally:
+        if fd >= 0:
+            os.close(fd)
+
+
+def try_lock(fd: int) -> bool:
+    """Take the exclusive lock if nobody holds it."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+            return False
+        raise
+    return True
+
+
+def cut_torn_line(path: Path) -> int:
+    """Cut what follows the last newline; returns how many bytes that was."""
+    size = path.stat().st_size
+    whole = _end_of_last_line(path, size)
+    if whole < size:
+        os.truncate(path, whole)
+    return size - whole
+
+
+def read_lines(path: Path, offset: int, max_bytes: int = 8 * _CHUNK) -> tuple[list[bytes], int]:
+    """Whole lines from `offset` on, without newlines, and the offset behind the last of them.
+
+    Reads about `max_bytes`, more only to complete one line. A fragment at the end is left for the next call.
+    """
+    with path.open("rb") as file:
+        file.seek(offset)
+        data = file.read(max_bytes)
+        while data and b"\n" not in data:
+            more = file.read(max_bytes)
+            if not more:
+                break
+            data += more
+    end = data.rfind(b"\n") + 1
+    return data[:end].split(b"\n")[:-1], offset + end
+
+
+def closed_segments(folder: Path) -> list[ClosedSegment]:
+    """The closed segments of one service, oldest first."""
+    names = sorted(p for p in folder.glob(f"*{CLOSED_SUFFIX}") if not p.name.endswith(OPEN_SUFFIX))
+    return [ClosedSegment(path) for path in names]
+
+
+def open_segments(folder: Path) -> list[Path]:
+    """Paths of the segments that some process appends to, or died while appending to, oldest first."""
+    return sorted(folder.glob(f"*{OPEN_SUFFIX}"))
+
+
+def _closed_path(path: Path) -> Path:
+    return path.with_name(path.name.removesuffix(OPEN_SUFFIX) + CLOSED_SUFFIX)
+
+
+def _end_of_last_line(path: Path, size: int) -> int:
+    with path.open("rb") as file:
+        end = size
+        while end > 0:
+            start = max(0, end - _CHUNK)
+            file.seek(start)
+            found = file.read(end - start).rfind(b"\n")
+            if found >= 0:
+                return start + found + 1
+            end = start
+    return 0

@@ -1,0 +1,1 @@
+"""Named queries in the Redshift dialect, and the engines that run them."""
