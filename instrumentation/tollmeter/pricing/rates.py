@@ -1,0 +1,125 @@
+"""The rates of one model at one time and tier, ready to multiply."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+from tollmeter.model.events import CostStatus
+from tollmeter.model.names import COST_ESTIMATED, COST_PARTIAL, COST_PRICED, USAGE_ESTIMATED
+from tollmeter.pricing.cost import UNPRICED, Cost, cost_of
+from tollmeter.pricing.units import CACHE_READ, TOOL_PRICES, UNCOUNTED, UNITS, count_units, is_split_assumed
+from tollmeter.pricing.usage import Usage
+
+Price = str | list[str | list[int | str]]
+"""A price in the table: USD per the unit's size, or `[base, [start, price], …]` where it depends on the input size."""
+
+Prices = dict[str, Price]
+
+
+class _Line(NamedTuple):
+    key: str
+    part: int
+    rate: int
+    tiers: tuple[tuple[int, int], ...]  # (start, rate), highest start first
+    inner: tuple[int, ...]  # lines whose tokens are part of this one's
+    plain: int  # the line that a cached token would have been priced by, or -1
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Compiled rates; build them with `compile_rates`."""
+
+    lines: tuple[_Line, ...]
+    price_ref: str
+    uncounted: bool = False
+    splits: bool = False
+    free: bool = False
+    approximate: bool = False
+
+    def cost(self, usage: Usage) -> Cost:
+        """What a consistent usage costs; unpriced where a class of tokens has no price at all."""
+        counts = count_units(usage)
+        if self._is_unpriced(counts):
+            return UNPRICED
+        total_input, lines = counts["input_mtok"], self.lines
+        leaves: list[int] = []
+        parts = [0, 0, 0, 0, 0]
+        savings = 0
+        for line in lines:
+            leaf = counts.get(line.key, 0)
+            for inner in line.inner:
+                leaf -= leaves[inner]
+            leaves.append(leaf)
+            if leaf:
+                rate = _rate(line, total_input)
+                parts[line.part] += leaf * rate
+                if line.plain >= 0:
+                    savings += leaf * (_rate(lines[line.plain], total_input) - rate)
+        status = self._status(usage)
+        read, write, fees = parts[CACHE_READ:]
+        return cost_of((parts[0], parts[1], read, write, fees), savings, status=status, price_ref=self.price_ref)
+
+    def _is_unpriced(self, counts: dict[str, int]) -> bool:
+        if self.free:
+            return False
+        priced = {line.key for line in self.lines}
+        lacking = any(counts[key] and key not in priced for key in ("input_mtok", "output_mtok"))
+        nothing = not (counts["input_mtok"] or counts["output_mtok"])
+        return lacking or not priced or (self.uncounted and nothing)
+
+    def _status(self, usage: Usage) -> CostStatus:
+        if self.uncounted or (usage.server_tool_calls and self._fee_unknown(usage)):
+            return COST_PARTIAL
+        if self.approximate or usage.source == USAGE_ESTIMATED or (self.splits and is_split_assumed(usage)):
+            return COST_ESTIMATED
+        return COST_PRICED
+
+    def _fee_unknown(self, usage: Usage) -> bool:
+        priced = {line.key for line in self.lines}
+        return any(
+            calls and (tool not in TOOL_PRICES or TOOL_PRICES[tool] not in priced)
+            for tool, calls in usage.server_tool_calls.items()
+        )
+
+
+def compile_rates(prices: Prices, *, price_ref: str, free: bool = False, approximate: bool = False) -> Rates:
+    """Rates from one row of the price table.
+
+    `free` says that a row without prices means 0, not unknown; `approximate` that the row is not that of the tier that
+    served the call.
+    """
+    keys = sorted((key for key in prices if key in UNITS), key=lambda key: (-len(UNITS[key].dimensions), key))
+    lines = tuple(_line(key, keys, prices[key]) for key in keys)
+    uncounted = not UNCOUNTED.isdisjoint(prices)
+    splits = any(
+        line.part == CACHE_READ and line.plain >= 0 and len(UNITS[line.key].dimensions) > _PLAIN for line in lines
+    )
+    return Rates(lines, price_ref, uncounted=uncounted, splits=splits, free=free, approximate=approximate)
+
+
+_TIER_LENGTH: Final = 2
+_PLAIN: Final = 2  # dimensions of cached text: input, read
+
+
+def _line(key: str, keys: list[str], price: Price) -> _Line:
+    unit = UNITS[key]
+    base, tiers = (price, []) if isinstance(price, str) else (str(price[0]), price[1:])
+    steps = [(int(tier[0]), _scaled(str(tier[1]), unit.scale)) for tier in tiers if len(tier) == _TIER_LENGTH]
+    inner = tuple(index for index, other in enumerate(keys) if UNITS[other].is_part_of(unit))
+    plain = unit.dimensions - {"read"}
+    outer = [index for index, other in enumerate(keys) if UNITS[other].dimensions == plain]
+    uncached = outer[0] if unit.part == CACHE_READ and outer else -1
+    return _Line(key, unit.part, _scaled(base, unit.scale), tuple(sorted(steps, reverse=True)), inner, uncached)
+
+
+def _scaled(price: str, scale: int) -> int:
+    return int(Decimal(price) * scale)
+
+
+def _rate(line: _Line, total_input: int) -> int:
+    for start, rate in line.tiers:
+        if total_input > start:
+            return rate
+    return line.rate

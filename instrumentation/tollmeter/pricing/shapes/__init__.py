@@ -1,0 +1,1 @@
+"""One file per provider shape: raw usage to the inclusive fields."""
