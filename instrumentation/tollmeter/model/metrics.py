@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from operator import eq, ge, ne
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from tollmeter.model.errors import UnknownNameError
 from tollmeter.model.names import KIND_LLM_CALL, KIND_REQUEST, KIND_RUN
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Aggregate = Literal["counter", "distribution", "gauge"]
 Operator = Literal["=", "!=", ">="]
-_OPERATORS: Final[dict[Operator, Callable[[object, object], object]]] = {"=": eq, "!=": ne, ">=": ge}
+_OPERATORS: Final[dict[Operator, Callable[[Any, Any], object]]] = {"=": eq, "!=": ne, ">=": ge}
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ def columns_page() -> str:
     lines = [
         "# Columns",
         _GENERATED,
-        f"Money is `decimal({MONEY_PRECISION},{MONEY_SCALE})` in USD, timestamps are UTC microseconds, `json` is text.\n",
+        f"Money is `decimal({MONEY_PRECISION},{MONEY_SCALE})` USD, timestamps UTC microseconds, `json` is text.\n",
         "| column | type | unit | tables | meaning |",
         "|---|---|---|---|---|",
     ]

@@ -166,7 +166,7 @@ class Settings:
         for name in arguments:
             if name not in known:
                 raise UnknownNameError("setting", name, known)
-        values = {name: _value_of(row, source) for name, row in known.items()}
+        values: dict[str, Any] = {name: _value_of(row, source) for name, row in known.items()}
         values |= {name: _checked(known[name], value) for name, value in arguments.items() if value is not None}
         return cls(**values)
 

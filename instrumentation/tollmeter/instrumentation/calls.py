@@ -1,0 +1,145 @@
+"""A model call in flight, whoever watches it, and the one event it becomes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from tollmeter.instrumentation.context import current_request
+from tollmeter.instrumentation.guard import guarded, losses
+from tollmeter.model import names
+from tollmeter.model.events import LlmCall, Status, utc_now
+from tollmeter.model.ids import new_event_id, new_span_id, new_trace_id
+from tollmeter.pricing import Usage, price
+
+if TYPE_CHECKING:
+    from tollmeter.instrumentation.recorder import Recorder
+    from tollmeter.pricing import Cost
+
+watching: ContextVar[bool] = ContextVar("tollmeter_watching", default=False)
+"""True below an active tap: a call that passes two clients is counted by the outer one."""
+
+
+class Call:
+    """One attempt at one model call; `finish` writes its event exactly once.
+
+    `facts` holds the fields of `LlmCall` that are plainly observed (models, tier, ids, rate limits, …).
+    """
+
+    __slots__ = (
+        "call_id", "context", "facts", "finished", "first_byte", "first_token", "parent", "recorder", "span_id",
+        "started", "started_at", "usage",
+    )  # fmt: skip
+
+    def __init__(self, recorder: Recorder, *, provider: str, operation: str) -> None:
+        self.recorder = recorder
+        self.context = current_request()
+        self.call_id = new_event_id()
+        self.span_id = new_span_id()
+        self.parent = recorder.tracing.parent_of_call(self.context)
+        self.started_at = utc_now()
+        self.started = time.perf_counter_ns()
+        self.first_byte = 0
+        self.first_token = 0
+        self.usage: Usage | None = None
+        self.finished = False
+        self.facts: dict[str, Any] = {"provider": provider, "operation": operation}
+
+    def saw_byte(self) -> None:
+        """The first byte of the answer's body has come."""
+        if not self.first_byte:
+            self.first_byte = time.perf_counter_ns()
+
+    def saw_token(self) -> None:
+        """The first content, reasoning or tool-call delta has come."""
+        if not self.first_token:
+            self.first_token = time.perf_counter_ns()
+
+    @guarded(default=None)
+    def fail(self, error: BaseException) -> None:
+        """The call ended in an exception; a cancelled one is partial, not failed."""
+        gone = isinstance(error, asyncio.CancelledError | GeneratorExit | KeyboardInterrupt)
+        self.finish(names.STATUS_PARTIAL if gone else names.STATUS_ERROR, type(error).__name__)
+
+    @guarded(default=None)
+    def finish(self, status: Status, error_type: str = "") -> None:
+        """Write the event, once."""
+        if self.finished:
+            return
+        self.finished = True
+        now = time.perf_counter_ns()
+        cost = self._priced()
+        event = self._event(status, error_type, now, cost)
+        if self.context is not None:
+            self.context.add_call(self.call_id, (event.input_tokens, event.output_tokens), event.cost_usd)
+        self.recorder.write(event)
+
+    def _priced(self) -> Cost | None:
+        if self.usage is None or self.usage.source == names.USAGE_MISSING:
+            return None
+        facts = self.facts
+        model = facts.get("response_model") or facts.get("request_model", "")
+        tier = facts.get("service_tier", "")
+        found = price(facts["provider"], model, self.usage, at=self.started_at, service_tier=tier)
+        if found.status == names.COST_UNPRICED and facts.get("request_model") not in ("", None, model):
+            found = price(facts["provider"], facts["request_model"], self.usage, at=self.started_at, service_tier=tier)
+        return found
+
+    def _event(self, status: Status, error_type: str, now: int, cost: Cost | None) -> LlmCall:
+        context = self.context
+        trace_id, parent_span_id = self.parent
+        return LlmCall(
+            **self.recorder.identity,
+            event_id=self.call_id,
+            timestamp=self.started_at,
+            losses=losses.take(),
+            request_id=context.request_id if context else "",
+            trace_id=trace_id or new_trace_id(),
+            span_id=self.span_id,
+            parent_span_id=parent_span_id,
+            **(context.attribution if context else self.recorder.attributor.defaults),
+            tags=self.recorder.tags_of(context),
+            route=context.route if context else "",
+            **self.facts,
+            status=status,
+            error_type=error_type,
+            **_tokens(self.usage),
+            latency_ms=(now - self.started) / 1e6,
+            ttfb_ms=(self.first_byte - self.started) / 1e6 if self.first_byte else None,
+            ttft_ms=(self.first_token - self.started) / 1e6 if self.first_token else None,
+            output_tokens_per_s=self._speed(now),
+            **_money(cost, status),
+        )
+
+    def _speed(self, now: int) -> float | None:
+        if not (self.first_token and self.usage and self.usage.output_tokens and now > self.first_token):
+            return None
+        return self.usage.output_tokens * 1e9 / (now - self.first_token)
+
+
+_TOKENS = (
+    "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens",
+    "reasoning_tokens", "input_audio_tokens", "output_audio_tokens", "input_image_tokens", "output_image_tokens",
+    "server_tool_calls",
+)  # fmt: skip
+_MONEY = (
+    "cost_usd", "input_cost_usd", "output_cost_usd", "cache_read_cost_usd", "cache_write_cost_usd", "fees_usd",
+    "price_ref", "cache_savings_usd",
+)  # fmt: skip
+
+
+def _tokens(usage: Usage | None) -> dict[str, Any]:
+    if usage is None:
+        return {}
+    return {name: getattr(usage, name) for name in _TOKENS} | {"usage_source": usage.source}
+
+
+def _money(cost: Cost | None, status: str) -> dict[str, Any]:
+    if cost is None:
+        return {}
+    partial = status == names.STATUS_PARTIAL and cost.status == names.COST_PRICED
+    return {name: getattr(cost, name) for name in _MONEY} | {
+        "cost_status": names.COST_PARTIAL if partial else cost.status
+    }

@@ -1,0 +1,139 @@
+"""`instrument(app)`: settings, mode, writer, middleware and taps, put together."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import importlib.util
+import os
+import sys
+from dataclasses import replace
+from typing import Any, Final, TypeVar
+
+from tollmeter.instrumentation.attribution import Attributor
+from tollmeter.instrumentation.guard import logger, losses
+from tollmeter.instrumentation.middleware import SCOPE_KEY, ASGIApp, Middleware
+from tollmeter.instrumentation.recorder import Recorder
+from tollmeter.instrumentation.tap import install_taps
+from tollmeter.instrumentation.tap.watch import use_recorder
+from tollmeter.instrumentation.tracing import LeanTracing, Tracing
+from tollmeter.instrumentation.writer import Writer, choose_writer
+from tollmeter.model.errors import TollmeterError
+from tollmeter.model.home import Home
+from tollmeter.model.settings import Settings
+from tollmeter.model.spool import service_folder
+
+App = TypeVar("App")
+_ATTRIBUTE: Final = "_tollmeter_middleware"
+_MARK: Final = "_tollmeter_patched"
+_OTEL_SETTINGS: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+
+
+def instrument(app: App = None, *, writer: Writer | None = None, **settings: Any) -> App:  # type: ignore[assignment]
+    """Instrument an app: every request and model call becomes an event. Returns the app.
+
+    FastAPI and Starlette apps are instrumented in place; any other ASGI app is wrapped, so use what is returned.
+    Without an app only model calls are recorded (scripts, workers). Settings are the rows of
+    `docs/reference/settings.md`; `mode` is one of them. `writer` replaces the spool, for tests.
+
+    Never raises into the host: if Tollmeter cannot start, that is logged with its reason and the app runs without it.
+    """
+    if hasattr(app, "__dict__") and _ATTRIBUTE in vars(app):
+        return app
+    try:
+        return _instrument(app, writer, settings)
+    except TollmeterError as error:
+        logger.error("tollmeter is off: %s", error)
+    except Exception as error:  # noqa: BLE001  the host must start
+        losses.fault("instrument", error)
+    return app
+
+
+def _instrument(app: App, writer: Writer | None, arguments: dict[str, Any]) -> App:
+    settings = Settings.load(**arguments)
+    settings = replace(settings, service=settings.service or _title(app))
+    attributor = Attributor(settings)
+    tracing = _tracing(app, settings)
+    folder = service_folder(Home.resolve(settings.home or None).spool, settings.service)
+    chosen, where = (writer, "the writer given") if writer is not None else choose_writer(folder, settings)
+    recorder = Recorder(settings, chosen, tracing, attributor)
+    use_recorder(recorder)
+    install_taps()
+    atexit.register(recorder.close)
+    if settings.forward:
+        _start_forwarder(settings)
+    logger.info("tollmeter: %s mode for service %r; events go to %s", tracing.mode, settings.service, where)
+    return _wrap(app, recorder)
+
+
+def _wrap(app: App, recorder: Recorder) -> App:
+    if app is None:
+        return app
+    owner = next((cls for cls in type(app).__mro__ if "__call__" in vars(cls)), None)
+    if owner is None or not hasattr(app, "router"):
+        return Middleware(app, recorder)  # type: ignore[arg-type, return-value]  # any ASGI callable
+    inner: ASGIApp = functools.partial(_patched(owner), app)
+    setattr(app, _ATTRIBUTE, Middleware(inner, recorder))
+    return app
+
+
+def _patched(owner: type[Any]) -> Any:
+    """Make the class's `__call__` go through the middleware of instances that have one; returns the original.
+
+    On the class, because that is outermost whatever else wraps the app's middleware stack, before us or after.
+    """
+    current = owner.__call__
+    if hasattr(current, _MARK):
+        return getattr(current, _MARK)
+
+    @functools.wraps(current)
+    async def call(self: Any, scope: Any, receive: Any, send: Any) -> None:
+        middleware = vars(self).get(_ATTRIBUTE)
+        if middleware is None or SCOPE_KEY in scope:
+            await current(self, scope, receive, send)
+        else:
+            await middleware(scope, receive, send)
+
+    setattr(call, _MARK, current)
+    owner.__call__ = call
+    return current
+
+
+def _tracing(app: object, settings: Settings) -> Tracing:
+    mode = choose_mode(settings.mode)
+    if mode == "lean":
+        return LeanTracing()
+    from tollmeter.instrumentation.tracing_otel import start_otel
+
+    return start_otel(app, settings)
+
+
+def choose_mode(mode: str) -> str:
+    """Resolve `auto`: otel where a real TracerProvider or OTLP settings exist and the SDK is installed, else lean."""
+    if mode != "auto":
+        return mode
+    wanted = any(os.environ.get(name) for name in _OTEL_SETTINGS) or _has_provider()
+    return "otel" if wanted and importlib.util.find_spec("opentelemetry.sdk") else "lean"
+
+
+def _has_provider() -> bool:
+    if "opentelemetry.sdk.trace" not in sys.modules:
+        return False
+    from opentelemetry import trace
+    from opentelemetry.sdk.trace import TracerProvider
+
+    return isinstance(trace.get_tracer_provider(), TracerProvider)
+
+
+def _title(app: object) -> str:
+    title = getattr(app, "title", "")
+    return title if isinstance(title, str) and title and title != "FastAPI" else "unnamed"
+
+
+def _start_forwarder(settings: Settings) -> None:
+    import subprocess
+
+    command = [sys.executable, "-m", "tollmeter.cli.main", "forward", "--exit-with-parent"]
+    if settings.home:
+        command += ["--home", settings.home]
+    subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)  # noqa: S603  our own command

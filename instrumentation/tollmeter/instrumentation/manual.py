@@ -1,0 +1,134 @@
+"""What applications say themselves: calls that no tap sees, and scores for calls."""
+
+from __future__ import annotations
+
+import math
+from contextvars import Token
+from types import TracebackType
+from typing import Any, Final, Self
+
+from tollmeter.instrumentation.calls import Call, watching
+from tollmeter.instrumentation.context import MAX_TEXT, clean_text, current_request
+from tollmeter.instrumentation.guard import guarded, losses
+from tollmeter.instrumentation.tap.watch import active_recorder
+from tollmeter.model import names
+from tollmeter.model.events import Evaluation, utc_now
+from tollmeter.model.ids import new_event_id
+from tollmeter.pricing import Usage
+
+_FACTS: Final = frozenset(
+    {
+        "response_model", "resource_id", "provider_request_id", "caller_principal", "service_tier",
+        "inference_region", "finish_reason", "fallback_from", "cache_hit", "http_status", "max_tokens", "attempt",
+    }
+)  # fmt: skip
+
+
+class llm_call:  # noqa: N801  reads as a statement: with llm_call(provider=…, model=…) as call:
+    """Record a model call that no tap sees: gRPC, a WebSocket, an SDK of your own.
+
+    Inside the block taps are silent, so a call that is also seen on the wire is counted once.
+
+    Example:
+        with llm_call(provider="openai", model="gpt-4o-realtime", stream=True) as call:
+            call.first_token()
+            call.record_usage(input_tokens=812, output_tokens=97, cache_read_tokens=512)
+    """
+
+    __slots__ = ("_call", "_facts", "_operation", "_provider", "_token")
+
+    def __init__(
+        self, *, provider: str, model: str, operation: str = names.OPERATION_CHAT, stream: bool = False
+    ) -> None:
+        self._provider = clean_text(provider)
+        self._operation = clean_text(operation)
+        self._facts: dict[str, Any] = {"request_model": clean_text(model), "stream": bool(stream)}
+        self._call: Call | None = None
+
+    @property
+    def call_id(self) -> str:
+        """Id of the call's event, for `evaluate`; empty outside of the block or where nothing is instrumented."""
+        return self._call.call_id if self._call else ""
+
+    def __enter__(self) -> Self:
+        self._token: Token[bool] = watching.set(True)
+        self._begin()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            watching.reset(self._token)
+        except ValueError:  # left in another context than it was entered in
+            watching.set(False)
+        if self._call is None:
+            return
+        if error is None:
+            self._call.finish(names.STATUS_OK)
+        else:
+            self._call.fail(error)
+
+    @guarded(default=None)
+    def _begin(self) -> None:
+        recorder = active_recorder()
+        if recorder is None:
+            losses.add("llm_call_without_instrument")
+            return
+        self._call = Call(recorder, provider=self._provider, operation=self._operation)
+        self._call.facts |= self._facts
+
+    @guarded(default=None)
+    def record_usage(self, *, server_tool_calls: dict[str, int] | None = None, **tokens: int) -> None:
+        """Say what was used, in the inclusive token fields of an `llm_call`; the newest statement holds."""
+        if self._call is not None:
+            self._call.usage = Usage(**tokens, server_tool_calls=server_tool_calls or {}, source=names.USAGE_REPORTED)
+
+    @guarded(default=None)
+    def record_facts(self, **facts: Any) -> None:
+        """Say more of the call, such as response_model, service_tier, finish_reason or fallback_from."""
+        for name, value in facts.items():
+            if self._call is None or name not in _FACTS:
+                losses.add("llm_call_unknown_fact")
+            else:
+                self._call.facts[name] = value[:MAX_TEXT] if isinstance(value, str) else value
+
+    @guarded(default=None)
+    def first_token(self) -> None:
+        """The first content has come."""
+        if self._call is not None:
+            self._call.saw_byte()
+            self._call.saw_token()
+
+
+@guarded(default=None)
+def evaluate(call_id: str, name: str, score: float, *, evaluator: str = "", comment: str = "") -> None:
+    """Score one model call, so that quality can be read next to cost.
+
+    `call_id` is `current_request().last_call_id` or `llm_call.call_id`. Never raises: what cannot be recorded is
+    counted.
+    """
+    recorder = active_recorder()
+    number = float(score)
+    if recorder is None or not call_id or not math.isfinite(number):
+        losses.add("evaluation_refused")
+        return
+    context = current_request()
+    recorder.write(
+        Evaluation(
+            **recorder.identity,
+            event_id=new_event_id(),
+            timestamp=utc_now(),
+            losses=losses.take(),
+            request_id=context.request_id if context else "",
+            trace_id=context.trace_id if context else "",
+            **(context.attribution if context else recorder.attributor.defaults),
+            tags=recorder.tags_of(context),
+            route=context.route if context else "",
+            call_id=call_id,
+            name=clean_text(name),
+            score=number,
+            evaluator=clean_text(evaluator),
+            comment=clean_text(comment),
+        )
+    )

@@ -1,0 +1,182 @@
+"""The ASGI middleware: one `request` event per exchange, appended before the client can have the whole answer."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+
+from tollmeter.instrumentation.context import RequestContext, enter, leave
+from tollmeter.instrumentation.guard import guarded, losses
+from tollmeter.instrumentation.propagation import sane_request_id
+from tollmeter.instrumentation.recorder import Recorder
+from tollmeter.model.events import utc_now
+from tollmeter.model.ids import new_trace_id
+from tollmeter.model.names import HEADER_REQUEST_ID
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+SCOPE_KEY: Final = "tollmeter"
+_REQUEST_ID: Final = HEADER_REQUEST_ID.encode()
+_SERVER_ERROR: Final = 500
+_BODYLESS: Final = frozenset({204, 304})
+_SWITCHING: Final = 101
+
+
+class Outcome:
+    """What is seen of one exchange on its way out."""
+
+    __slots__ = (
+        "client_disconnected", "content_length", "error_type", "method", "response_bytes", "status_code", "ttfb_ms",
+    )  # fmt: skip
+
+    def __init__(self, method: str) -> None:
+        self.method = method
+        self.status_code: int | None = None
+        self.ttfb_ms: float | None = None
+        self.response_bytes = 0
+        self.client_disconnected = False
+        self.error_type = ""
+        self.content_length: int | None = None
+
+
+class Exchange:
+    """One request in flight: watches its messages and writes its event exactly once."""
+
+    __slots__ = ("_receive", "_send", "context", "outcome", "written")
+
+    def __init__(self, context: RequestContext, outcome: Outcome, receive: Receive, send: Send) -> None:
+        self.context = context
+        self.outcome = outcome
+        self.written = False
+        self._receive = receive
+        self._send = send
+
+    def send(self, message: Message) -> Awaitable[None]:
+        """Watch a message, then hand on; not a coroutine itself, which would cost another frame per chunk."""
+        try:
+            self._watch(message)
+        except Exception as error:  # noqa: BLE001  counted; the response goes on
+            losses.fault("watch response", error)
+        return self._send(message)
+
+    async def receive(self) -> Message:
+        """Hand on a message and notice a client that leaves."""
+        message = await self._receive()
+        if message["type"] in ("http.disconnect", "websocket.disconnect") and not self.written:
+            self.outcome.client_disconnected = message["type"] == "http.disconnect"
+        return message
+
+    def _watch(self, message: Message) -> None:
+        kind = message["type"]
+        if kind == "http.response.body":
+            self._watch_body(message)
+        elif kind == "http.response.start":
+            self._watch_start(message)
+        elif kind == "websocket.accept":
+            self.outcome.status_code = _SWITCHING
+        elif kind == "websocket.close" and self.outcome.status_code is None:
+            self.outcome.status_code = 403
+
+    def _watch_start(self, message: Message) -> None:
+        outcome = self.outcome
+        outcome.status_code = message["status"]
+        headers = list(message.get("headers", ()))
+        present = False
+        for name, value in headers:
+            lowered = name.lower()
+            if lowered == b"content-length":
+                outcome.content_length = int(value)
+            elif lowered == _REQUEST_ID:
+                present = True
+        if not present:
+            headers.append((_REQUEST_ID, self.context.request_id.encode()))
+            message["headers"] = headers
+        if message["status"] >= _SERVER_ERROR:
+            # Starlette answers inside its `except`, so the exception is still the current one here.
+            outcome.error_type = _name_of(sys.exception()) or str(message["status"])
+        if outcome.method == "HEAD" or message["status"] in _BODYLESS:
+            self.write()
+
+    def _watch_body(self, message: Message) -> None:
+        outcome = self.outcome
+        if outcome.ttfb_ms is None:
+            outcome.ttfb_ms = self.context.elapsed_ms()
+        outcome.response_bytes += len(message.get("body", b""))
+        length = outcome.content_length
+        if not message.get("more_body", False) or (length is not None and outcome.response_bytes >= length):
+            self.write()
+
+    @guarded(default=None)
+    def fail(self, error: BaseException) -> None:
+        """The app raised: nobody below answers any more."""
+        outcome = self.outcome
+        if isinstance(error, asyncio.CancelledError):
+            outcome.client_disconnected = True
+        elif outcome.status_code is None:
+            outcome.status_code = _SERVER_ERROR
+        outcome.error_type = outcome.error_type or _name_of(error)
+
+    def write(self) -> None:
+        """Write the event, once."""
+        if not self.written:
+            self.written = True
+            self.context.recorder.write_request(self.context, self.outcome)
+
+
+class Middleware:
+    """Wraps an ASGI app; lifespan end closes the spool segment."""
+
+    def __init__(self, app: ASGIApp, recorder: Recorder) -> None:
+        self.app = app
+        self.recorder = recorder
+        self._excluded = frozenset(recorder.settings.exclude_routes)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        exchange = self._begin(scope, receive, send)
+        if exchange is None:
+            await self.app(scope, receive, self._closing(send) if scope["type"] == "lifespan" else send)
+            return
+        token = enter(exchange.context)
+        try:
+            await self.app(scope, exchange.receive, exchange.send)
+        except BaseException as error:
+            exchange.fail(error)
+            raise
+        finally:
+            exchange.write()
+            leave(token)
+
+    @guarded(default=None)
+    def _begin(self, scope: Scope, receive: Receive, send: Send) -> Exchange | None:
+        kind = scope["type"]
+        if kind not in ("http", "websocket") or scope["path"] in self._excluded:
+            return None
+        headers = dict(scope["headers"])
+        context = RequestContext(self.recorder, scope, utc_now())
+        self.recorder.tracing.begin(context, headers)
+        context.request_id = sane_request_id(headers.get(_REQUEST_ID)) or new_trace_id()
+        context.attribution = self.recorder.attributor.read(headers)
+        scope[SCOPE_KEY] = context
+        scope.setdefault("state", {})["request_id"] = context.request_id
+        method = scope["method"] if kind == "http" else "WEBSOCKET"
+        return Exchange(context, Outcome(method), receive, send)
+
+    def _closing(self, send: Send) -> Send:
+        def watch(message: Message) -> Awaitable[None]:
+            if message["type"] in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
+                # uvicorn re-raises SIGTERM after its graceful stop, so atexit would not run.
+                self.recorder.close()
+            return send(message)
+
+        return watch
+
+
+def _name_of(error: BaseException | None) -> str:
+    return type(error).__name__ if error is not None else ""

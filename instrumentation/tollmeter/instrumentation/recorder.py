@@ -1,0 +1,110 @@
+"""Builds events with the identity of this process and hands them to the writer."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from typing import TYPE_CHECKING, Any, Final
+
+from tollmeter.instrumentation.guard import guarded, losses
+from tollmeter.model.events import Event, Request, encode
+from tollmeter.model.ids import new_event_id, new_instance_id
+
+if TYPE_CHECKING:
+    from tollmeter.instrumentation.attribution import Attributor
+    from tollmeter.instrumentation.context import RequestContext
+    from tollmeter.instrumentation.middleware import Outcome
+    from tollmeter.instrumentation.tracing import Tracing
+    from tollmeter.instrumentation.writer import Writer
+    from tollmeter.model.settings import Settings
+
+LOSS_ENCODE: Final = "encode"
+
+
+class Recorder:
+    """What an instrumented app records with: settings, identity, writer and mode."""
+
+    def __init__(self, settings: Settings, writer: Writer, tracing: Tracing, attributor: Attributor) -> None:
+        self.settings = settings
+        self.writer = writer
+        self.tracing = tracing
+        self.attributor = attributor
+        self.extra_hosts = frozenset(settings.providers.items())
+        self.identity: dict[str, Any] = {
+            name: value
+            for name in ("service", "environment", "version", "region", "account_id")
+            if (value := getattr(settings, name))
+        }
+        self.renew_instance()
+        _recorders.add(self)
+
+    def renew_instance(self) -> None:
+        """A process is an instance; a forked child is another."""
+        self.identity["instance"] = new_instance_id()
+
+    def write(self, event: Event) -> bool:
+        """Append one event; what is lost is counted and the counts ride on the next."""
+        try:
+            line = encode(event)
+        except Exception as error:  # noqa: BLE001  a value no one foresaw must not reach the host
+            losses.fault(LOSS_ENCODE, error)
+            losses.put_back(event.losses)
+            return False
+        if self.writer.append(line):
+            return True
+        losses.put_back(event.losses)
+        return False
+
+    @guarded(default=None)
+    def write_request(self, context: RequestContext, outcome: Outcome) -> None:
+        """Write the event of a request that is about to be complete."""
+        self.write(
+            Request(
+                **self.identity,
+                event_id=new_event_id(),
+                timestamp=context.started_at,
+                losses=losses.take(),
+                request_id=context.request_id,
+                trace_id=context.trace_id,
+                span_id=context.span_id,
+                parent_span_id=context.parent_span_id,
+                **context.attribution,
+                tags=self.tags_of(context),
+                route=context.route,
+                method=outcome.method,
+                status_code=outcome.status_code,
+                duration_ms=context.elapsed_ms(),
+                ttfb_ms=outcome.ttfb_ms,
+                response_bytes=outcome.response_bytes,
+                client_disconnected=outcome.client_disconnected,
+                error_type=outcome.error_type,
+                steps=context.steps,
+                steps_dropped=context.steps_dropped,
+                llm_calls=context.calls,
+                input_tokens=context.input_tokens,
+                output_tokens=context.output_tokens,
+                cost_usd=context.cost_usd,
+            )
+        )
+
+    def tags_of(self, context: RequestContext | None) -> dict[str, str]:
+        """Tags of the settings, then of the request."""
+        if context is None or not context.tags:
+            return self.settings.tags
+        return self.settings.tags | context.tags if self.settings.tags else dict(context.tags)
+
+    @guarded(default=None)
+    def close(self) -> None:
+        """Let go of the segment, so that the forwarder may take it at once."""
+        self.writer.close()
+
+
+_recorders: weakref.WeakSet[Recorder] = weakref.WeakSet()
+
+
+def _renew_in_child() -> None:
+    for recorder in list(_recorders):
+        recorder.renew_instance()
+
+
+os.register_at_fork(after_in_child=_renew_in_child)

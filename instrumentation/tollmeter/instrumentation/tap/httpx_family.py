@@ -1,0 +1,167 @@
+"""The tap under httpx and httpx2: `Client.send` and `AsyncClient.send`, on the class.
+
+`send` sees each attempt of an SDK, custom transports, and clients that were built before the tap was installed.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import AsyncIterator, Callable, Iterator
+from types import ModuleType
+from typing import Any, Final
+
+from tollmeter.instrumentation.calls import watching
+from tollmeter.instrumentation.guard import guarded
+from tollmeter.instrumentation.tap.import_hook import after_import
+from tollmeter.instrumentation.tap.watch import Watch, begin
+
+MODULES: Final = ("httpx", "httpx2")
+_MARK: Final = "_tollmeter_original"
+
+
+def install_httpx_family() -> None:
+    """Hook both modules, now or when they are imported."""
+    for name in MODULES:
+        after_import(name, _patch)
+
+
+def _patch(module: ModuleType) -> None:
+    if hasattr(module.Client.send, _MARK):
+        return
+    module.Client.send = _tapped_send(module.Client.send, _stream_type(module))
+    module.AsyncClient.send = _tapped_async_send(module.AsyncClient.send, _async_stream_type(module))
+
+
+def _tapped_send(original: Callable[..., Any], stream_type: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def send(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
+        watch = _begin(request)
+        if watch is None:
+            return original(self, request, *args, **kwargs)
+        token = watching.set(True)
+        try:
+            response = original(self, request, *args, **kwargs)
+        except BaseException as error:
+            watch.fail(error)
+            raise
+        finally:
+            watching.reset(token)
+        _follow(watch, response, stream_type)
+        return response
+
+    setattr(send, _MARK, original)
+    return send
+
+
+def _tapped_async_send(original: Callable[..., Any], stream_type: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    async def send(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
+        watch = _begin(request)
+        if watch is None:
+            return await original(self, request, *args, **kwargs)
+        token = watching.set(True)
+        try:
+            response = await original(self, request, *args, **kwargs)
+        except BaseException as error:
+            watch.fail(error)
+            raise
+        finally:
+            watching.reset(token)
+        _follow(watch, response, stream_type)
+        return response
+
+    setattr(send, _MARK, original)
+    return send
+
+
+@guarded(default=None)
+def _begin(request: Any) -> Watch | None:
+    if request.method != "POST":
+        return None
+    # A body that is itself a stream has no `_content` yet; the model is then read from the answer.
+    return begin(request.url, request.headers, getattr(request, "_content", None))
+
+
+@guarded(default=None)
+def _follow(watch: Watch, response: Any, stream_type: Callable[..., Any]) -> None:
+    if response.is_stream_consumed or response.is_closed:
+        watch.respond(response.status_code, response.headers, decoded=True)
+        watch.feed(response.content)
+        watch.complete()
+    else:
+        watch.respond(response.status_code, response.headers, decoded=False)
+        response.stream = stream_type(response.stream, watch)
+
+
+def _stream_type(module: ModuleType) -> type[Any]:
+    class TappedStream(module.SyncByteStream):  # type: ignore[name-defined, misc]  # of whichever module it is
+        """Hands on every chunk and lets the watch see it."""
+
+        def __init__(self, inner: Any, watch: Watch) -> None:
+            self._inner = inner
+            self._watch = watch
+
+        @property
+        def elapsed(self) -> Any:
+            return getattr(self._inner, "elapsed", None)
+
+        def __iter__(self) -> Iterator[bytes]:
+            feed = self._watch.feed
+            try:
+                for chunk in self._inner:
+                    feed(chunk)
+                    yield chunk
+            except GeneratorExit:
+                raise
+            except BaseException as error:
+                self._watch.fail(error)
+                raise
+            self._watch.complete()
+
+        def close(self) -> None:
+            try:
+                self._inner.close()
+            finally:
+                self._watch.abandon()
+
+        def __del__(self) -> None:
+            self._watch.abandon()
+
+    return TappedStream
+
+
+def _async_stream_type(module: ModuleType) -> type[Any]:
+    class TappedAsyncStream(module.AsyncByteStream):  # type: ignore[name-defined, misc]  # of whichever module it is
+        """Hands on every chunk and lets the watch see it."""
+
+        def __init__(self, inner: Any, watch: Watch) -> None:
+            self._inner = inner
+            self._watch = watch
+
+        @property
+        def elapsed(self) -> Any:
+            return getattr(self._inner, "elapsed", None)
+
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            feed = self._watch.feed
+            try:
+                async for chunk in self._inner:
+                    feed(chunk)
+                    yield chunk
+            except GeneratorExit:
+                raise
+            except BaseException as error:
+                self._watch.fail(error)
+                raise
+            self._watch.complete()
+
+        async def aclose(self) -> None:
+            try:
+                await self._inner.aclose()
+            finally:
+                self._watch.abandon()
+
+        def __del__(self) -> None:
+            self._watch.abandon()
+
+    return TappedAsyncStream

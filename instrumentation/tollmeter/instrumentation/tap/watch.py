@@ -1,0 +1,206 @@
+"""A tapped HTTP exchange, whichever client carries it: request, headers and body bytes in, one model call out."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from tollmeter.instrumentation.calls import Call, watching
+from tollmeter.instrumentation.context import current_request
+from tollmeter.instrumentation.guard import guarded, losses
+from tollmeter.instrumentation.propagation import write_traceparent
+from tollmeter.instrumentation.tap.endpoints import recognise
+from tollmeter.instrumentation.tap.openai_wire import EventScanner, read_answer, read_request
+from tollmeter.model import names
+
+if TYPE_CHECKING:
+    from tollmeter.instrumentation.recorder import Recorder
+
+MAX_JSON: Final = 16 << 20
+_ERROR: Final = 400
+_RATE_LIMITS: Final = {
+    f"x-ratelimit-{what}-{unit}": f"ratelimit_{what}_{unit}"
+    for what in ("limit", "remaining")
+    for unit in ("requests", "tokens")
+}
+_REQUEST_IDS: Final = ("x-request-id", "apim-request-id", "request-id")
+_default: list[Recorder] = []
+
+
+class Headers(Protocol):
+    """What is needed of a client's header type: case-insensitive `get`."""
+
+    def get(self, key: str, /) -> Any:
+        """The value, or None."""
+        ...
+
+
+class Url(Protocol):
+    """What is needed of a client's URL type."""
+
+    @property
+    def host(self) -> str:
+        """Lower-case host."""
+        ...
+
+    @property
+    def port(self) -> int | None:
+        """Port, where it is not the scheme's own."""
+        ...
+
+    @property
+    def path(self) -> str:
+        """Path without query."""
+        ...
+
+
+def use_recorder(recorder: Recorder) -> None:
+    """Record calls outside of any request with this one; the first wins."""
+    if not _default:
+        _default.append(recorder)
+
+
+def active_recorder() -> Recorder | None:
+    """The recorder of the current request, else the process's."""
+    context = current_request()
+    return context.recorder if context else (_default[0] if _default else None)
+
+
+class Watch:
+    """Sees one exchange pass; each method is safe to call at any time and never raises."""
+
+    __slots__ = ("_body", "_inflate", "_is_stream", "_scanner", "_status", "call")
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self._status = 0
+        self._is_stream = False
+        self._body: bytearray | None = None
+        self._scanner: EventScanner | None = None
+        self._inflate: Any = None
+
+    @guarded(default=None)
+    def respond(self, status: int, headers: Headers, *, decoded: bool) -> None:
+        """The response's head; `decoded` says that `feed` gets the body with content encoding undone."""
+        facts = self.call.facts
+        self._status = facts["http_status"] = status
+        for header, field in _RATE_LIMITS.items():
+            value = headers.get(header)
+            if value and value.isdigit():
+                facts[field] = int(value)
+        facts["provider_request_id"] = next((v for name in _REQUEST_IDS if (v := headers.get(name))), "")[:256]
+        self._is_stream = "text/event-stream" in (headers.get("content-type") or "")
+        if self._is_stream:
+            self._scanner = EventScanner(self.call)
+        self._body = bytearray()
+        if not decoded:
+            self._inflate = _inflater(headers.get("content-encoding") or "")
+
+    @guarded(default=None)
+    def feed(self, chunk: bytes) -> None:
+        """Some bytes of the body."""
+        self.call.saw_byte()
+        if self._inflate is not None:
+            chunk = self._inflate.decompress(chunk)
+        if self._scanner is not None:
+            self._scanner.feed(chunk)
+        elif self._body is not None and len(self._body) + len(chunk) <= MAX_JSON:
+            self._body += chunk
+        else:
+            self._body = None
+
+    @guarded(default=None)
+    def complete(self) -> None:
+        """The body came to its end."""
+        error = self._read()
+        if self._status >= _ERROR:
+            self.call.finish(names.STATUS_ERROR, error or str(self._status))
+        else:
+            self.call.finish(names.STATUS_ERROR if error else names.STATUS_OK, error)
+
+    @guarded(default=None)
+    def abandon(self) -> None:
+        """Nobody reads on: complete if the provider had said all, else partial with what was seen."""
+        if self.call.finished:
+            return
+        if (self._scanner is not None and self._scanner.done) or self._status >= _ERROR:
+            self.complete()
+        else:
+            self._read()
+            self.call.finish(names.STATUS_PARTIAL)
+
+    @guarded(default=None)
+    def fail(self, error: BaseException) -> None:
+        """The exchange ended in an exception."""
+        self._read()
+        self.call.fail(error)
+
+    def _read(self) -> str:
+        if self._scanner is not None:
+            self._scanner.finish()
+            return self._scanner.error
+        if self._body is None:
+            losses.add("answer_over_16MiB")
+            return ""
+        return read_answer(self.call, bytes(self._body)) if self._body else ""
+
+
+@guarded(default=None)
+def begin(url: Url, headers: Any, body: bytes | None) -> Watch | None:
+    """Watch a POST that is about to be sent, if it is a model call and no outer tap watches it."""
+    if watching.get():
+        return None
+    recorder = active_recorder()
+    if recorder is None:
+        return None
+    endpoint = recognise(url.host, url.port, url.path, recorder.extra_hosts)
+    if endpoint is None:
+        return None
+    call = Call(recorder, provider=endpoint.provider, operation=endpoint.operation)
+    _describe(call, headers, read_request(body) if body else None)
+    _propagate(call, url.host, headers)
+    return Watch(call)
+
+
+def _describe(call: Call, headers: Any, request: Any) -> None:
+    facts = call.facts
+    if request is not None:
+        facts["request_model"] = request.model[:256] if isinstance(request.model, str) else ""
+        facts["stream"] = request.stream is True
+        limits = (request.max_completion_tokens, request.max_output_tokens, request.max_tokens)
+        facts["max_tokens"] = next((n for n in limits if type(n) is int and n >= 0), None)
+    secret = headers.get("authorization") or headers.get("api-key")
+    if secret:
+        facts["credential_ref"] = credential_ref(secret)
+    retries = headers.get("x-stainless-retry-count")
+    if retries and retries.isdigit():
+        facts["attempt"] = int(retries) + 1
+
+
+def credential_ref(secret: str) -> str:
+    """A keyed hash that tells credentials apart and cannot be turned back.
+
+    >>> credential_ref("Bearer sk-1") == credential_ref("sk-1"), len(credential_ref("sk-1"))
+    (True, 16)
+    """
+    plain = secret.removeprefix("Bearer ").encode()
+    return hashlib.blake2b(plain, key=b"tollmeter.credential_ref", digest_size=8).hexdigest()
+
+
+def _propagate(call: Call, host: str, headers: Any) -> None:
+    allowed = call.recorder.settings.propagate_hosts
+    if call.context is not None and (host in allowed or "*" in allowed) and not headers.get(names.HEADER_TRACEPARENT):
+        headers[names.HEADER_TRACEPARENT] = write_traceparent(
+            call.context.trace_id, call.span_id, call.context.trace_flags
+        )
+
+
+def _inflater(encoding: str) -> Any:
+    known: Mapping[str, int] = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
+    if encoding in known:
+        return zlib.decompressobj(known[encoding])
+    if encoding not in ("", "identity"):
+        losses.add(f"unread_encoding:{encoding[:16]}")
+    return None

@@ -1,0 +1,64 @@
+"""Where span ids come from: made by us (lean), or taken from OpenTelemetry's current span (otel)."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from tollmeter.instrumentation.context import RequestContext, parent_span_id
+from tollmeter.instrumentation.propagation import read_traceparent
+from tollmeter.model.ids import new_span_id, new_trace_id
+from tollmeter.model.names import HEADER_TRACEPARENT
+
+_TRACEPARENT = HEADER_TRACEPARENT.encode()
+
+
+class OpenStep(Protocol):
+    """A span that was started for a step."""
+
+    span_id: str
+
+    def end(self, error_type: str) -> None:
+        """End the span."""
+        ...
+
+
+class Tracing(Protocol):
+    """The seam between the two modes."""
+
+    mode: str
+
+    def begin(self, context: RequestContext, headers: dict[bytes, bytes]) -> None:
+        """Give a new request its ids."""
+        ...
+
+    def start_step(self, name: str) -> OpenStep | None:
+        """Start a span for a step, where the mode has spans."""
+        ...
+
+    def parent_of_call(self, context: RequestContext | None) -> tuple[str, str]:
+        """Trace id and parent span id of a model call made here; empty where there is none."""
+        ...
+
+
+class LeanTracing:
+    """Ids are made here, or continued from `traceparent`; no span object exists."""
+
+    mode = "lean"
+
+    def begin(self, context: RequestContext, headers: dict[bytes, bytes]) -> None:
+        """Continue the caller's trace or start one."""
+        parent = read_traceparent(headers.get(_TRACEPARENT))
+        if parent is None:
+            context.trace_id = new_trace_id()
+        else:
+            context.trace_id, context.parent_span_id, context.trace_flags = parent
+        context.span_id = new_span_id()
+
+    def start_step(self, name: str) -> OpenStep | None:
+        """Steps are no spans of their own here."""
+        del name
+        return None
+
+    def parent_of_call(self, context: RequestContext | None) -> tuple[str, str]:
+        """The request's trace and the innermost step."""
+        return (context.trace_id if context else "", parent_span_id(context))

@@ -1,0 +1,245 @@
+"""Where events go: a spool segment on disk, or stdout where no disk can be written."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from pathlib import Path
+from typing import Final, Protocol
+
+from tollmeter.instrumentation.guard import logger, losses
+from tollmeter.model.settings import Settings
+from tollmeter.model.spool import OpenSegment, close_segment, create_segment
+
+LOSS_SPOOL_FULL: Final = "spool_full"
+LOSS_SHORT_WRITE: Final = "short_write"
+LOSS_SPOOL_UNAVAILABLE: Final = "spool_unavailable"
+LOSS_STDOUT: Final = "stdout_write"
+_RETRY_S: Final = 1.0
+
+
+class Writer(Protocol):
+    """Takes whole lines; the shipped double is `MemoryWriter`."""
+
+    def append(self, line: bytes) -> bool:
+        """Append one line; False when it was lost (and counted)."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what is open; appending again opens anew."""
+        ...
+
+
+class MemoryWriter:
+    """Keeps lines in a list: for tests, ours and yours."""
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+
+    def append(self, line: bytes) -> bool:
+        """Keep the line."""
+        self.lines.append(line)
+        return True
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+class StdoutWriter:
+    """Writes each event as one line to standard output."""
+
+    def append(self, line: bytes) -> bool:
+        """Write the whole line or count it as lost."""
+        try:
+            whole = os.write(1, line) == len(line)
+        except OSError:
+            whole = False
+        if not whole:
+            losses.add(LOSS_STDOUT)
+        return whole
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+class SpoolWriter:
+    """Appends to a locked segment with one `write(2)` per event; rotates by size and age; bounded on disk.
+
+    Safe for threads. After a fork the child lets go of the parent's segment and opens its own.
+    """
+
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        self.folder = folder
+        self._segment_max_bytes = settings.segment_max_bytes
+        self._segment_max_age_s = settings.segment_max_age_s
+        self._spool_max_bytes = settings.spool_max_bytes
+        self._fdatasync = settings.fdatasync
+        self._reset()
+        _writers.add(self)
+
+    def _reset(self) -> None:
+        self._lock = threading.Lock()
+        self._segment: OpenSegment | None = None
+        self._bytes = 0
+        self._opened = 0.0
+        self._room = 0
+        self._checked = float("-inf")
+        self._dirty = False
+        self._keeper: threading.Thread | None = None
+
+    def append(self, line: bytes) -> bool:
+        """Append one line; False when it was lost, which is counted by reason."""
+        with self._lock:
+            if self._segment is None and not self._open():
+                losses.add(LOSS_SPOOL_UNAVAILABLE)
+                return False
+            if len(line) > self._room and not self._has_room(len(line)):
+                losses.add(LOSS_SPOOL_FULL)
+                return False
+            return self._write(line)
+
+    def close(self) -> None:
+        """Close the segment, so that a forwarder may take it at once."""
+        with self._lock:
+            self._rotate()
+
+    def release_in_child(self) -> None:
+        """Forget the parent's segment after a fork: its lock would outlive the parent in this descriptor."""
+        segment = self._segment
+        self._reset()
+        if segment is not None:
+            os.close(segment.fd)
+
+    def _write(self, line: bytes) -> bool:
+        segment = self._segment
+        assert segment is not None
+        try:
+            written = os.write(segment.fd, line)
+        except OSError:
+            written = 0
+        self._bytes += written
+        self._room -= written
+        self._dirty = True
+        if written < len(line):
+            # A full disk: rotate, which cuts the fragment, so that it cannot glue to the next event.
+            losses.add(LOSS_SHORT_WRITE)
+            self._rotate()
+            self._checked = time.monotonic()
+            return False
+        if self._bytes >= self._segment_max_bytes or time.monotonic() - self._opened >= self._segment_max_age_s:
+            self._rotate()
+        return True
+
+    def _open(self) -> bool:
+        now = time.monotonic()
+        if now - self._checked < _RETRY_S and self._room <= 0:
+            return False
+        self._checked = now
+        try:
+            self._segment = create_segment(self.folder)
+        except OSError as error:
+            losses.fault("open spool segment", error)
+            self._room = 0
+            return False
+        self._bytes, self._opened = 0, now
+        self._room = self._spool_max_bytes - _used_bytes(self.folder)
+        self._start_keeper()
+        return True
+
+    def _has_room(self, wanted: int) -> bool:
+        now = time.monotonic()
+        if now - self._checked >= _RETRY_S:
+            self._checked = now
+            self._room = self._spool_max_bytes - _used_bytes(self.folder)
+        return wanted <= self._room
+
+    def _rotate(self) -> None:
+        segment, self._segment = self._segment, None
+        if segment is None:
+            return
+        try:
+            if self._fdatasync:
+                os.fdatasync(segment.fd)
+            close_segment(segment)
+        except OSError as error:
+            losses.fault("close spool segment", error)
+
+    def _start_keeper(self) -> None:
+        # One idle thread per busy spell: a segment must be closed by age even when no further event comes.
+        if self._keeper is None or not self._keeper.is_alive():
+            self._keeper = threading.Thread(
+                target=_keep, args=(weakref.ref(self),), name="tollmeter-spool", daemon=True
+            )
+            self._keeper.start()
+
+    def tick(self) -> float | None:
+        """Rotate by age and sync if asked for; returns seconds until the next tick, None when nothing is open."""
+        with self._lock:
+            if self._segment is None:
+                self._keeper = None
+                return None
+            if self._fdatasync and self._dirty:
+                self._dirty = False
+                os.fdatasync(self._segment.fd)
+            left = self._segment_max_age_s - (time.monotonic() - self._opened)
+            if left <= 0:
+                self._rotate()
+                self._keeper = None
+                return None
+            return min(left, 1.0) if self._fdatasync else left
+
+
+def _keep(reference: weakref.ref[SpoolWriter]) -> None:
+    pause: float | None = 0.0
+    while pause is not None:
+        time.sleep(pause)
+        writer = reference()
+        if writer is None:
+            return
+        try:
+            pause = writer.tick()
+        except OSError as error:
+            losses.fault("spool keeper", error)
+            pause = _RETRY_S
+        del writer
+
+
+def _used_bytes(folder: Path) -> int:
+    total = 0
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            try:
+                total += entry.stat().st_size
+            except FileNotFoundError:  # the forwarder deleted it meanwhile
+                continue
+    return total
+
+
+_writers: weakref.WeakSet[SpoolWriter] = weakref.WeakSet()
+
+
+def _release_in_child() -> None:
+    for writer in list(_writers):
+        writer.release_in_child()
+
+
+os.register_at_fork(after_in_child=_release_in_child)
+
+
+def choose_writer(folder: Path, settings: Settings) -> tuple[Writer, str]:
+    """The writer by setting, or by what the disk allows; with it, in words, where events go and why."""
+    if settings.route == "stdout":
+        return StdoutWriter(), "stdout, as TOLLMETER_ROUTE says"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        writable = os.access(folder, os.W_OK)
+    except OSError as error:
+        writable, why = False, f"{folder} cannot be made: {error.strerror}"
+    else:
+        why = f"{folder} cannot be written"
+    if writable or settings.route == "file":
+        return SpoolWriter(folder, settings), f"the spool at {folder}"
+    logger.warning("tollmeter: events go to stdout, because %s", why)
+    return StdoutWriter(), f"stdout, because {why}"
