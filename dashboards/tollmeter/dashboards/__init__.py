@@ -1,0 +1,8 @@
+"""The dashboard: queries → prepare → figures → page."""
+
+from __future__ import annotations
+
+from tollmeter.dashboards.app import create_app
+from tollmeter.dashboards.server import serve
+
+__all__ = ["create_app", "serve"]

@@ -1,0 +1,114 @@
+"""The Dash application: assets from this machine, no telemetry, no third party, and a health endpoint that means it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from tollmeter.model.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from dash import Dash
+    from flask import Flask, Response
+
+    from tollmeter.model.home import Home
+
+HEALTH: Final = "health"
+YEAR_SECONDS: Final = 31_536_000
+# Whatever a component may try, the browser talks to this server alone.
+_CSP: Final = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'self'"
+)
+_HEADERS: Final = {
+    "Content-Security-Policy": _CSP,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+}
+# The colour scheme is set before the first paint, else a dark page flashes white.
+_INDEX: Final = """<!DOCTYPE html>
+<html lang="en">
+<head>
+{%metas%}
+<title>{%title%}</title>
+<link rel="icon" type="image/svg+xml" href="assets/favicon.svg">
+{%css%}
+<script>
+(function () {
+  var chosen = localStorage.getItem("mantine-color-scheme-value") || "auto";
+  var dark = chosen === "dark" || (chosen === "auto" && matchMedia("(prefers-color-scheme: dark)").matches);
+  document.documentElement.setAttribute("data-mantine-color-scheme", dark ? "dark" : "light");
+})();
+</script>
+</head>
+<body>
+{%app_entry%}
+<footer>
+{%config%}
+{%scripts%}
+{%renderer%}
+</footer>
+</body>
+</html>"""
+
+
+def create_app(home: Home, *, debug: bool = False) -> Dash:
+    """The dashboard over the lake of a home, as a Dash application (its `server` is a Flask WSGI app).
+
+    Raises:
+        MissingExtraError: the extra `dashboard` is not installed.
+    """
+    try:
+        from dash import Dash
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(str(error.name), "dashboard") from error
+    from tollmeter.dashboards import callbacks
+    from tollmeter.dashboards.page import TITLE, layout
+    from tollmeter.dashboards.queries import Lake
+
+    app = Dash(
+        __name__,
+        title=TITLE,
+        update_title="",
+        index_string=_INDEX,
+        serve_locally=True,
+        enable_mcp=False,
+        health_endpoint=HEALTH,
+        add_log_handler=debug,
+        on_error=callbacks.failed,
+        meta_tags=[{"name": "viewport", "content": "width=device-width, initial-scale=1"}],
+    )
+    app.layout = layout
+    callbacks.register(app, Lake(home))
+    _harden(app.server)
+    return app
+
+
+def _harden(server: Flask) -> None:
+    from flask_compress import Compress
+
+    server.config["COMPRESS_MIMETYPES"] = [
+        "text/html", "text/css", "application/json", "application/javascript", "text/javascript", "image/svg+xml",
+    ]  # fmt: skip
+    Compress(server)
+    server.after_request(_headers)
+
+
+def _headers(response: Response) -> Response:
+    from flask import request
+
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+    if _is_versioned(request.path):
+        response.headers["Cache-Control"] = f"public, max-age={YEAR_SECONDS}, immutable"
+    return response
+
+
+def _is_versioned(path: str) -> bool:
+    """Bundles carry version and build time in their names, so that a browser may keep them for ever."""
+    return path.startswith("/_dash-component-suites/")
+
+
+def wsgi(home: Home, *, debug: bool = False) -> Any:
+    """The dashboard as a WSGI application, for another server than `serve`."""
+    return create_app(home, debug=debug).server

@@ -1,0 +1,87 @@
+"""What the page says in words: nothing there yet, a filter that hides all, simulated data, a failure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Final
+
+from tollmeter.dashboards.filters import CUSTOM, Selection, Window
+from tollmeter.dashboards.records import Extent
+
+DEMO: Final = "tollmeter demo"
+ETL: Final = "tollmeter etl run"
+
+
+def no_data() -> Any:
+    """The lake holds no call at all: say what to run."""
+    return _alert(
+        "notice-empty",
+        "No model calls in this lake yet",
+        [
+            _line("Services write events to the spool; the forwarder uploads them; ", _code(ETL), " lands them here."),
+            _line("To see the page alive without a service, run ", _code(DEMO), "."),
+        ],
+        "indigo",
+    )
+
+
+def nothing_found(selection: Selection, span: Window, extent: Extent) -> Any:
+    """The lake holds calls but the selection hides them: say which filter to drop, and offer it as a link."""
+    period = f"{span.start:%Y-%m-%d %H:%M} and {span.end:%Y-%m-%d %H:%M} UTC"
+    links = []
+    if selection.models:
+        links.append(_link("Drop the model filter", replace(selection, models=())))
+    if extent.first and extent.last:
+        days = replace(selection, range=CUSTOM, since=extent.first.date(), until=extent.last.date())
+        links.append(_link(f"Show {days.since} to {days.until}, where this lake has calls", days))
+    models = f" of {', '.join(selection.models)}" if selection.models else ""
+    return _alert("notice-nothing", f"No calls{models} between {period}", [_links(links)], "indigo")
+
+
+def simulated(fields: tuple[str, ...]) -> Any:
+    """Part of what is shown was made up, and which part."""
+    which = ", ".join(fields)
+    return _alert(
+        "notice-simulated", "Simulated data", [_line(f"In part of the calls shown these are simulated: {which}.")], "yellow"
+    )
+
+
+def problems(selection: Selection) -> Any:
+    """Parts of the URL that were not understood."""
+    return _alert("notice-problems", "Part of the address was left out", [_line(*selection.problems)], "yellow")
+
+
+def failure(reference: str, message: str) -> Any:
+    """The lake could not be read; the reference finds the details in the log."""
+    hint = f"Press Refresh to try again. Reference {reference}, as in the log of this server."
+    return _alert("notice-error", "The data could not be read", [_line(message), _line(hint)], "red")
+
+
+def _alert(name: str, title: str, body: list[Any], colour: str) -> Any:
+    import dash_mantine_components as dmc
+
+    return dmc.Alert(body, id=name, title=title, color=colour, variant="light", className="tm-alert")
+
+
+def _line(*parts: Any) -> Any:
+    from dash import html
+
+    return html.Div(list(parts))
+
+
+def _code(text: str) -> Any:
+    import dash_mantine_components as dmc
+
+    return dmc.Code(text)
+
+
+def _links(links: list[Any]) -> Any:
+    from dash import html
+
+    return html.Div(links, className="tm-links")
+
+
+def _link(text: str, selection: Selection) -> Any:
+    from dash import dcc
+
+    return dcc.Link(text, href=f"./{selection.search()}", className="tm-link")

@@ -1,0 +1,224 @@
+"""From records to what is drawn: every rule of honest charts stands here, as pure functions without Dash.
+
+- An empty bucket is 0 for sums and a gap for quantiles, and stays on the axis.
+- At most nine models are drawn apart; the rest is summed as `other`, and the caption says so.
+- A model keeps its colour on every chart and under every filter.
+- A bucket that can still grow is marked.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+from tollmeter.dashboards import formats
+from tollmeter.dashboards.filters import Window
+from tollmeter.dashboards.formats import Tone
+from tollmeter.dashboards.records import Call, Latency, Spend, Summary
+from tollmeter.model.names import COST_PRICED, STATUS_ERROR, STATUS_OK
+
+TOP: Final = 9
+OTHER: Final = "other"
+OTHER_COLOUR: Final = "#98a2b3"
+PALETTE: Final = (
+    "#5b8ff9",
+    "#5ad8a6",
+    "#f6bd16",
+    "#e8684a",
+    "#7262fd",
+    "#45b8d6",
+    "#c77fd8",
+    "#ff9d4d",
+    "#269a99",
+    "#ff99c3",
+    "#8d6e63",
+    "#9fb40f",
+)
+LATENCY_COLOURS: Final = {"p50": "#91b6fb", "p95": "#5b8ff9", "p99": "#7262fd"}
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One line or one layer of bars: a value per bucket, None where there is nothing to say."""
+
+    name: str
+    values: tuple[Decimal | float | None, ...]
+    labels: tuple[str, ...]
+    colour: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Series over the buckets of a window, with the sentence that stands beside the title."""
+
+    starts: tuple[datetime, ...]
+    hover: tuple[str, ...]
+    series: tuple[Series, ...]
+    filling: bool
+    caption: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One headline number: as shown, as a machine reads it, its change, and a second line."""
+
+    id: str
+    label: str
+    text: str
+    value: str
+    delta: str
+    tone: Tone
+    note: str
+    help: str
+
+
+def colours(models: Sequence[str]) -> dict[str, str]:
+    """A colour per model, by order of first appearance in the lake, so that a filter changes none.
+
+    >>> colours(["a", "b"])["b"] == PALETTE[1]
+    True
+    """
+    return {model: PALETTE[index % len(PALETTE)] for index, model in enumerate(models)} | {OTHER: OTHER_COLOUR}
+
+
+def spend_chart(rows: Sequence[Spend], span: Window, palette: Mapping[str, str]) -> Chart:
+    """Spend per bucket, stacked by model: empty buckets are 0, models beyond nine are summed as `other`."""
+    starts = span.starts()
+    top, rest = ranked(rows)
+    cells: defaultdict[tuple[str, datetime], Decimal] = defaultdict(Decimal)
+    for row in rows:
+        cells[row.model if row.model in top else OTHER, _place(row.bucket, span)] += row.cost
+    names = [*top, OTHER] if rest else list(top)
+    series = [
+        _series(name, [cells[name, start] for start in starts], palette.get(name, OTHER_COLOUR)) for name in names
+    ]
+    shown = f"showing {len(top)} of {len(top) + rest} models" if rest else ""
+    return Chart(tuple(starts), _hover(starts, span), tuple(series), span.filling(), _caption(span, shown))
+
+
+def ranked(rows: Sequence[Spend]) -> tuple[tuple[str, ...], int]:
+    """The nine models that cost most, dearest first, and how many more there are; `other` never stands for one."""
+    totals: defaultdict[str, Decimal] = defaultdict(Decimal)
+    for row in rows:
+        totals[row.model] += row.cost
+    names = sorted(totals, key=lambda name: (-totals[name], name))
+    keep = len(names) if len(names) <= TOP + 1 else TOP
+    return tuple(names[:keep]), len(names) - keep
+
+
+def latency_chart(rows: Sequence[Latency], span: Window) -> Chart:
+    """Quantiles of latency per bucket: a bucket without calls is a gap, for 0 ms would be a lie."""
+    starts = span.starts()
+    found = {_place(row.bucket, span): row for row in rows}
+    series = []
+    for name, colour in LATENCY_COLOURS.items():
+        values = [getattr(found[start], name) if start in found else None for start in starts]
+        labels = tuple(formats.duration(value) for value in values)
+        series.append(Series(name, tuple(values), labels, colour))
+    calls = sum(row.calls for row in rows)
+    caption = _caption(span, f"{formats.count(calls)} timed calls")
+    return Chart(tuple(starts), _hover(starts, span), tuple(series), span.filling(), caption)
+
+
+def tiles(now: Summary, before: Summary) -> tuple[Tile, ...]:
+    """The headline row; a rise in cost, errors or latency is bad news, in traffic it is just news."""
+    return (_spend(now, before), _requests(now, before), _tokens(now, before), _errors(now, before), *_times(now, before))
+
+
+def grid_rows(calls: Sequence[Call]) -> list[dict[str, object]]:
+    """Calls as rows of the table: numbers stay numbers for sorting, money is exact text beside its sort key."""
+    return [
+        {
+            "event_id": call.event_id,
+            "timestamp": call.timestamp.isoformat(sep=" ", timespec="milliseconds"),
+            "model": call.model,
+            "route": call.route,
+            "tenant": call.tenant,
+            "status": call.error_type if call.status == STATUS_ERROR and call.error_type else call.status,
+            "ok": call.status == STATUS_OK,
+            "input_tokens": call.input_tokens,
+            "output_tokens": call.output_tokens,
+            "cost": formats.money(call.cost) if call.cost is not None else call.cost_status or formats.NOTHING,
+            "cost_key": float(call.cost) if call.cost is not None else None,
+            "cost_exact": f"{call.cost:f} USD, {call.cost_status}" if call.cost is not None else call.cost_status,
+            "priced": call.cost is not None and call.cost_status == COST_PRICED,
+            "latency_ms": call.latency_ms,
+            "ttft_ms": call.ttft_ms,
+        }
+        for call in calls
+    ]
+
+
+def _spend(now: Summary, before: Summary) -> Tile:
+    delta, tone = formats.change(now.spend, before.spend, up="bad")
+    value = "" if now.spend is None else f"{now.spend:f}"
+    note = f"unpriced calls: {formats.count(now.unpriced_calls)}"
+    text = formats.money(now.spend) + (" USD" if now.spend is not None else "")
+    return Tile("spend", "Spend", text, value, delta, tone, note, f"{value or 'no priced call'} USD over priced calls")
+
+
+def _requests(now: Summary, before: Summary) -> Tile:
+    delta, tone = formats.change(now.requests, before.requests, up="neutral")
+    note = f"{formats.compact(now.calls)} model calls"
+    exact = f"{formats.count(now.requests)} requests, {formats.count(now.calls)} model calls"
+    return Tile("requests", "Requests", formats.compact(now.requests), str(now.requests), delta, tone, note, exact)
+
+
+def _tokens(now: Summary, before: Summary) -> Tile:
+    total, old = now.input_tokens + now.output_tokens, before.input_tokens + before.output_tokens
+    delta, tone = formats.change(total, old, up="neutral")
+    parts = (("in", now.input_tokens), ("out", now.output_tokens), ("cached", now.cache_read_tokens))
+    note = " · ".join(f"{formats.compact(value)} {name}" for name, value in parts)
+    exact = ", ".join(f"{formats.count(value)} {name}" for name, value in parts) + "; cached is part of in"
+    return Tile("tokens", "Tokens", formats.compact(total), str(total), delta, tone, note, exact)
+
+
+def _errors(now: Summary, before: Summary) -> Tile:
+    rates = [item.failed_calls / item.calls if item.calls else None for item in (now, before)]
+    delta, tone = formats.change(rates[0], rates[1], up="bad")
+    note = f"{formats.count(now.failed_calls)} of {formats.compact(now.calls)} calls"
+    value = "" if rates[0] is None else f"{rates[0]:.6f}"
+    text = formats.percent(now.failed_calls, now.calls)
+    return Tile("errors", "Error rate", text, value, delta, tone, note, "failed model calls over all model calls")
+
+
+def _times(now: Summary, before: Summary) -> tuple[Tile, Tile]:
+    pairs = (
+        ("latency", "p95 latency", now.p95_latency_ms, before.p95_latency_ms, "call sent to end of answer"),
+        ("ttft", "p95 first token", now.p95_ttft_ms, before.p95_ttft_ms, "call sent to first token"),
+    )
+    made = []
+    for name, label, value, old, note in pairs:
+        delta, tone = formats.change(value, old, up="bad")
+        exact = formats.NOTHING if value is None else f"{value:,.3f} ms"
+        made.append(
+            Tile(name, label, formats.duration(value), "" if value is None else repr(value), delta, tone, note, exact)
+        )
+    return made[0], made[1]
+
+
+def _series(name: str, values: Sequence[Decimal], colour: str) -> Series:
+    return Series(name, tuple(values), tuple(formats.money(value) for value in values), colour)
+
+
+def _place(bucket: datetime, span: Window) -> datetime:
+    return span.start + (bucket - span.start) // span.bucket * span.bucket
+
+
+def _hover(starts: Sequence[datetime], span: Window) -> tuple[str, ...]:
+    labels = [formats.bucket_label(start, span.bucket) for start in starts]
+    if labels and span.filling():
+        labels[-1] += " (still filling)"
+    return tuple(labels)
+
+
+def _caption(span: Window, detail: str) -> str:
+    seconds = int(span.bucket.total_seconds())
+    sizes = ((604_800, "week"), (86_400, "day"), (3600, "hour"), (60, "minute"))
+    size, unit = next((size, unit) for size, unit in sizes if seconds % size == 0)
+    step = f"per {unit}" if seconds == size else f"per {seconds // size} {unit}s"
+    return " · ".join(part for part in (f"{step}, UTC", detail) if part)

@@ -1,0 +1,186 @@
+"""Named queries of the lake, run for a selection and turned into records."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+from tollmeter.dashboards.cache import Cache
+from tollmeter.dashboards.filters import Selection, Window, previous
+from tollmeter.dashboards.records import Board, Call, Extent, Latency, Spend, Summary
+from tollmeter.model.names import EVENT_TABLES
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
+    from tollmeter.model.home import Home
+    from tollmeter.sql.engine import Engine
+
+ENGINE: Final = "duckdb"
+SIMULATED_TAG: Final = "tollmeter.simulated"
+_KEPT_ANSWERS: Final = 64
+_KEPT_SECONDS: Final = 60.0
+_RECENT_CALLS: Final = 200
+
+Row = dict[str, Any]
+
+
+class Lake:
+    """The lake of a home as the page asks it; answers are kept for a minute, and dropped when the lake changes."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._lock = threading.Lock()  # a DuckDB connection serves one query at a time
+        self._catalog: Catalog | None = None
+        self._engine: Engine | None = None
+        self._seen: tuple[str, ...] | None = None
+        self._boards = Cache[Board](_KEPT_ANSWERS, _KEPT_SECONDS)
+
+    def board(self, selection: Selection, span: Window) -> Board:
+        """Everything the page shows for a selection over a window."""
+        with self._lock:
+            key = (self._snapshot(), span.start, span.end, selection.models)
+            return self._boards.get(key, lambda: self._read(selection, span))
+
+    def close(self) -> None:
+        """Let go of the engine; the next question opens it again."""
+        with self._lock:
+            self._close()
+
+    def _read(self, selection: Selection, span: Window) -> Board:
+        with self._queries() as engine:
+            extent = _extent(engine)
+            if extent.last is None:
+                return Board(extent)
+            now, before = _parameters(selection, span), _parameters(selection, previous(span, selection))
+            bucket = {"bucket_s": int(span.bucket.total_seconds())}
+            return Board(
+                extent,
+                now=_summary(engine, now),
+                before=_summary(engine, before),
+                spend=tuple(_spend(engine, now | bucket)),
+                latency=tuple(_latency(engine, now | bucket)),
+                calls=tuple(_calls(engine, now | {"limit": _RECENT_CALLS})),
+                simulated=_simulated(engine, now),
+            )
+
+    @contextmanager
+    def _queries(self) -> Iterator[Engine]:
+        from tollmeter.sql.engine import open_engine
+
+        if self._engine is None:
+            self._engine = open_engine(ENGINE, self._home)
+        try:
+            yield self._engine
+        except BaseException:
+            self._close()  # a fresh connection next time, whatever this one is left in
+            raise
+
+    def _snapshot(self) -> tuple[str, ...]:
+        """Where the metadata of each table stands now; a commit moves it, and the engine is opened anew."""
+        from pyiceberg.exceptions import NoSuchTableError
+
+        from tollmeter.sql.catalog import NAMESPACE, open_catalog
+
+        catalog = self._catalog = self._catalog or open_catalog(self._home)
+        seen = []
+        for table in EVENT_TABLES:
+            try:
+                seen.append(catalog.load_table((NAMESPACE, table)).metadata_location)
+            except NoSuchTableError:
+                seen.append("")
+        if tuple(seen) != self._seen:
+            self._close()
+            self._seen = tuple(seen)
+        return tuple(seen)
+
+    def _close(self) -> None:
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
+
+
+def simulated_fields(tag: str) -> list[str]:
+    """The fields that the tag of a simulated row names.
+
+    >>> simulated_fields('"tollmeter.simulated":"model,route, latency_ms"')
+    ['model', 'route', 'latency_ms']
+    """
+    value = str(json.loads("{" + tag + "}").get(SIMULATED_TAG, ""))
+    return [part for part in re.split(r"[,;\s]+", value) if part]
+
+
+def _parameters(selection: Selection, span: Window) -> Row:
+    return {"start": span.start, "end": span.end, "models": "|".join(selection.models)}
+
+
+def _rows(engine: Engine, query: str, **parameters: Any) -> list[Row]:
+    rows: list[Row] = engine.query(query, **parameters).to_pylist()
+    return rows
+
+
+def _extent(engine: Engine) -> Extent:
+    rows = _rows(engine, "dashboard_extent")
+    if not rows:
+        return Extent()
+    return Extent(
+        models=tuple(row["model"] for row in rows),
+        first=min(row["first_call"] for row in rows),
+        last=max(row["last_call"] for row in rows),
+        ingested=max(row["last_ingested"] for row in rows),
+    )
+
+
+def _summary(engine: Engine, parameters: Row) -> Summary:
+    row = _rows(engine, "dashboard_overview", **parameters)[0]
+    return Summary(
+        spend=row["spend"],
+        calls=row["calls"],
+        requests=row["requests"],
+        failed_calls=int(row["failed_calls"] or 0),
+        unpriced_calls=int(row["unpriced_calls"] or 0),
+        input_tokens=int(row["input_tokens"] or 0),
+        output_tokens=int(row["output_tokens"] or 0),
+        cache_read_tokens=int(row["cache_read_tokens"] or 0),
+        p95_latency_ms=row["p95_latency_ms"],
+        p95_ttft_ms=row["p95_ttft_ms"],
+    )
+
+
+def _spend(engine: Engine, parameters: Row) -> Iterator[Spend]:
+    for row in _rows(engine, "dashboard_spend", **parameters):
+        yield Spend(row["bucket_start"], row["model"], Decimal(row["cost_usd"] or 0), row["calls"])
+
+
+def _latency(engine: Engine, parameters: Row) -> Iterator[Latency]:
+    for row in _rows(engine, "dashboard_latency", **parameters):
+        yield Latency(row["bucket_start"], row["p50_ms"], row["p95_ms"], row["p99_ms"], row["calls"])
+
+
+def _calls(engine: Engine, parameters: Row) -> Iterator[Call]:
+    for row in _rows(engine, "dashboard_calls", **parameters):
+        yield Call(
+            event_id=row["event_id"],
+            timestamp=row["timestamp"],
+            model=row["model"],
+            route=row["route"] or "",
+            tenant=row["tenant_id"] or "",
+            status=row["status"] or "",
+            error_type=row["error_type"] or "",
+            input_tokens=row["input_tokens"],
+            output_tokens=row["output_tokens"],
+            cost=row["cost_usd"],
+            cost_status=row["cost_status"] or "",
+            latency_ms=row["latency_ms"],
+            ttft_ms=row["ttft_ms"],
+        )
+
+
+def _simulated(engine: Engine, parameters: Row) -> tuple[str, ...]:
+    tags = [row["simulated"] for row in _rows(engine, "dashboard_simulated", **parameters) if row["simulated"]]
+    return tuple(dict.fromkeys(field for tag in tags for field in simulated_fields(tag)))
