@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from tollmeter.model.names import PROVIDER_AZURE_OPENAI, PROVIDER_GEMINI, PROVIDER_VERTEX, USAGE_MISSING
 from tollmeter.pricing.cost import INCONSISTENT, UNPRICED, Cost
 from tollmeter.pricing.match import exact_names, is_match
-from tollmeter.pricing.rates import Rates, compile_rates
+from tollmeter.pricing.rates import Prices, Rates, compile_rates
 from tollmeter.pricing.table import Model, Provider, Row, Table, Variant, read_table
 from tollmeter.pricing.usage import Usage
 
@@ -44,6 +44,14 @@ class Found(NamedTuple):
     own: bool
 
 
+class Quote(NamedTuple):
+    """The prices that hold for a model at a time and tier, as the table writes them, and where they come from."""
+
+    ref: str
+    prices: Prices
+    approximate: bool
+
+
 class PriceBook:
     """Looks prices up in one table; what was found and what was missed is remembered, within a bound.
 
@@ -69,12 +77,25 @@ class PriceBook:
 
     def rates(self, provider: str, model: str, *, at: datetime, service_tier: str = "") -> Rates | None:
         """The rates that hold for a call made at a time (naive means UTC), or None where the model is not known."""
-        moment = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
         found = self.find(provider, model)
         if found is None:
             return None
-        rows = tuple(index for index, row in enumerate(found.model.rows) if _holds(row, moment))
-        return self._rates_of(found, rows, moment, service_tier)
+        row, variants = _choice(found, at, service_tier)
+        key = (found.provider, found.model.id, (row, *variants), service_tier)
+        rates = self._compiled.get(key)
+        if rates is None:
+            if len(self._compiled) >= _CACHE_SIZE:
+                self._compiled.clear()
+            quote = self._quote(found, row, variants, service_tier)
+            free = _is_free(found.model)
+            rates = compile_rates(quote.prices, price_ref=quote.ref, free=free, approximate=quote.approximate)
+            self._compiled[key] = rates
+        return rates
+
+    def quote(self, provider: str, model: str, *, at: datetime, service_tier: str = "") -> Quote | None:
+        """The prices behind `rates`, for people to read."""
+        found = self.find(provider, model)
+        return self._quote(found, *_choice(found, at, service_tier), service_tier) if found else None
 
     def find(self, provider: str, model: str) -> Found | None:
         """The model that a name means at a provider, given by its OpenTelemetry name or the table's own."""
@@ -86,28 +107,26 @@ class PriceBook:
         self._found[key] = found = self._search(provider, model.strip().lower())
         return found
 
-    def _rates_of(self, found: Found, holding: tuple[int, ...], moment: datetime, tier: str) -> Rates:
-        row = holding[-1] if holding else 0
-        variants = _variants(found, moment, tier)
-        key = (found.provider, found.model.id, (row, *variants), tier)
-        rates = self._compiled.get(key)
-        if rates is None:
-            if len(self._compiled) >= _CACHE_SIZE:
-                self._compiled.clear()
-            rates = self._compiled[key] = self._compile(found, found.model.rows[row], variants, tier)
-        return rates
+    def provider(self, name: str) -> Provider | None:
+        """The provider that an OpenTelemetry name, or a name of the table, means."""
+        name = name.strip().lower()
+        name = ALIASES.get(name, name)
+        if name in self.providers:
+            return self.providers[name]
+        matching = (provider for provider in self.providers.values() if provider.match)
+        return next((provider for provider in matching if is_match(provider.match or [], name)), None)
 
-    def _compile(self, found: Found, row: Row, variants: tuple[int, ...], tier: str) -> Rates:
-        prices = dict(row.prices)
+    def _quote(self, found: Found, row: int, variants: tuple[int, ...], tier: str) -> Quote:
+        model = found.model
+        known = dict(model.rows[row].prices)
         for index in reversed(variants):  # the first variant wins
-            prices |= found.model.variants[index].prices
-        approximate = tier not in PLAIN_TIERS and not variants
-        ref = f"{self.source} {found.provider}/{found.model.id}{_validity(row)}"
-        ref += "" if tier in PLAIN_TIERS else f" {tier}" if variants else " standard"
-        return compile_rates(prices, price_ref=ref, free=_is_free(found.model), approximate=approximate)
+            known |= model.variants[index].prices
+        ref = f"{self.source} {found.provider}/{model.id}{_validity(model.rows[row])}"
+        served = "" if tier in PLAIN_TIERS else f" {tier}" if variants else " standard"
+        return Quote(ref + served, known, approximate=tier not in PLAIN_TIERS and not variants)
 
     def _search(self, provider: str, model: str) -> Found | None:
-        own = self._provider(provider.strip().lower())
+        own = self.provider(provider)
         if own is None or not model:
             return None
         dashed = _COMPACT_DATE.sub(_dashed, model)
@@ -122,13 +141,6 @@ class PriceBook:
         if exact is None:
             exact = self._exact[provider.id] = _exact_index(provider.models)
         return exact.get(name) or next((model for model in provider.models if is_match(model.match, name)), None)
-
-    def _provider(self, name: str) -> Provider | None:
-        name = ALIASES.get(name, name)
-        if name in self.providers:
-            return self.providers[name]
-        matching = (provider for provider in self.providers.values() if provider.match)
-        return next((provider for provider in matching if is_match(provider.match or [], name)), None)
 
 
 @cache
@@ -175,6 +187,13 @@ def _holds(row: Row, moment: datetime) -> bool:
     start, end = row.between
     now = moment.time()
     return start <= now < end if start <= end else now >= start or now < end
+
+
+def _choice(found: Found, at: datetime, tier: str) -> tuple[int, tuple[int, ...]]:
+    moment = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    rows = found.model.rows
+    row = next((index for index in range(len(rows) - 1, 0, -1) if _holds(rows[index], moment)), 0)
+    return row, _variants(found, moment, tier)
 
 
 def _variants(found: Found, moment: datetime, tier: str) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from tollmeter.model.events import CostStatus
 from tollmeter.model.names import COST_ESTIMATED, COST_PARTIAL, COST_PRICED, USAGE_ESTIMATED
 from tollmeter.pricing.cost import UNPRICED, Cost, cost_of
-from tollmeter.pricing.units import CACHE_READ, TOOL_PRICES, UNCOUNTED, UNITS, count_units, is_split_assumed
+from tollmeter.pricing.units import CACHE_READ, FEES, TOOL_PRICES, UNCOUNTED, UNITS, count_units, is_split_assumed
 from tollmeter.pricing.usage import Usage
 
 Price = str | list[str | list[int | str]]
@@ -65,7 +65,8 @@ class Rates:
         if self.free:
             return False
         priced = {line.key for line in self.lines}
-        lacking = any(counts[key] and key not in priced for key in ("input_mtok", "output_mtok"))
+        by_token = any(UNITS[key].part != FEES for key in priced) or "requests_kcount" not in priced
+        lacking = by_token and any(counts[key] and key not in priced for key in ("input_mtok", "output_mtok"))
         nothing = not (counts["input_mtok"] or counts["output_mtok"])
         return lacking or not priced or (self.uncounted and nothing)
 

@@ -1,0 +1,192 @@
+"""Prices: dates, tiers, states, and the failures of others as vectors."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+
+import pytest
+
+from tollmeter.model.names import COST_ESTIMATED, COST_INCONSISTENT, COST_PARTIAL, COST_PRICED, COST_UNPRICED
+from tollmeter.pricing import Cost, Usage, price
+from tollmeter.pricing.book import PriceBook
+from tollmeter.pricing.match import is_match
+from tollmeter.pricing.table import Model, Provider, Row, Table
+
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
+CLAUDE = "claude-sonnet-4-5"
+
+
+def _book(*models: Model) -> PriceBook:
+    return PriceBook(Table("test", "1", [Provider("acme", None, [], list(models))]))
+
+
+def _model(name: str, **prices: str | list[str | list[int | str]]) -> Model:
+    return Model(name, ["equals", name], [Row(prices)])
+
+
+def _usd(cost: Cost) -> Decimal:
+    assert cost.cost_usd is not None
+    return cost.cost_usd
+
+
+def test_inclusive_input_is_never_charged_twice() -> None:
+    """Case 1: 5 plain, 128,955 read, 1,253 written make an input of 130,213."""
+    usage = Usage(input_tokens=130_213, cache_read_tokens=128_955, cache_write_tokens=1_253, output_tokens=0)
+    book = _book(_model("m", input_mtok="3", cache_read_mtok="0.3", cache_write_mtok="3.75", output_mtok="15"))
+    cost = book.price("acme", "m", usage, at=NOW)
+    assert cost.input_cost_usd == Decimal("0.000015")
+    assert _usd(cost) == Decimal("0.000015") + Decimal("0.0386865") + Decimal("0.00469875")
+
+
+def test_cache_write_at_its_own_rate() -> None:
+    """Case 2."""
+    usage = Usage(input_tokens=12_307, cache_write_tokens=12_304, output_tokens=550)
+    book = _book(_model("m", input_mtok="3", cache_write_mtok="3.75", output_mtok="15"))
+    assert _usd(book.price("acme", "m", usage, at=NOW)) == Decimal("0.054399")
+
+
+def test_cached_part_of_an_inclusive_count() -> None:
+    """Case 4: neither charged twice nor negative."""
+    usage = Usage(input_tokens=9_200, cache_read_tokens=9_000, output_tokens=400)
+    book = _book(_model("m", input_mtok="3", cache_read_mtok="0.3", output_mtok="15"))
+    cost = book.price("acme", "m", usage, at=NOW)
+    assert _usd(cost) == Decimal("0.0093")
+    assert cost.cache_savings_usd == Decimal("0.0243")
+
+
+def test_case_6_final_chunk_with_choices_costs_a_quarter() -> None:
+    usage = Usage(input_tokens=16_111, cache_read_tokens=15_872, output_tokens=0)
+    book = _book(_model("m", input_mtok="0.2", cache_read_mtok="0.05", output_mtok="0.4"))
+    assert _usd(book.price("acme", "m", usage, at=NOW)) == Decimal("0.0008414")
+
+
+def test_explicit_zero_costs_zero_and_missing_costs_nothing_known() -> None:
+    """Case 7."""
+    zero = price("openai", "gpt-4o", Usage(input_tokens=0, output_tokens=0), at=NOW)
+    missing = price("openai", "gpt-4o", Usage(source="missing"), at=NOW)
+    assert (zero.status, zero.cost_usd) == (COST_PRICED, Decimal(0))
+    assert (missing.status, missing.cost_usd) == (COST_UNPRICED, None)
+
+
+def test_a_future_price_leaves_past_calls_alone() -> None:
+    """Case 10."""
+    rows = [Row({"input_mtok": "2"}), Row({"input_mtok": "1"}, since=datetime(2027, 1, 1).date())]  # noqa: DTZ001
+    book = _book(Model("m", ["equals", "m"], rows))
+    usage = Usage(input_tokens=1_000_000)
+    assert _usd(book.price("acme", "m", usage, at=NOW)) == 2
+    assert _usd(book.price("acme", "m", usage, at=datetime(2027, 1, 1, tzinfo=UTC))) == 1
+
+
+@pytest.mark.parametrize(
+    ("provider", "model"), [("openai", "gpt-9-unheard-of"), ("nobody", "gpt-4o"), ("", "gpt-4o"), ("openai", "")]
+)
+def test_unknown_is_unpriced_never_zero(provider: str, model: str) -> None:
+    """Case 13."""
+    cost = price(provider, model, Usage(input_tokens=10, output_tokens=1), at=NOW)
+    assert (cost.status, cost.cost_usd, cost.price_ref) == (COST_UNPRICED, None, "")
+
+
+def test_a_class_without_price_is_unpriced() -> None:
+    book = _book(_model("m", output_mtok="1"))
+    assert book.price("acme", "m", Usage(input_tokens=10, output_tokens=1), at=NOW).status == COST_UNPRICED
+
+
+def test_an_empty_row_is_unpriced_unless_the_name_says_free() -> None:
+    book = _book(_model("m"), _model("m:free"))
+    usage = Usage(input_tokens=10, output_tokens=1)
+    assert book.price("acme", "m", usage, at=NOW).cost_usd is None
+    assert book.price("acme", "m:free", usage, at=NOW).cost_usd == 0
+
+
+def test_a_fee_without_price_makes_the_cost_partial() -> None:
+    book = _book(_model("m", input_mtok="1", web_searches_kcount="10"))
+    priced = book.price("acme", "m", Usage(input_tokens=10, server_tool_calls={"web_search": 2}), at=NOW)
+    partial = book.price("acme", "m", Usage(input_tokens=10, server_tool_calls={"code_interpreter": 1}), at=NOW)
+    assert (priced.status, priced.fees_usd) == (COST_PRICED, Decimal("0.02"))
+    assert (partial.status, partial.cost_usd) == (COST_PARTIAL, Decimal("0.00001"))
+
+
+def test_units_that_no_field_counts_are_not_taken_for_zero() -> None:
+    book = _book(_model("m", audio_hours="1"), _model("both", audio_hours="1", input_mtok="1"))
+    assert book.price("acme", "m", Usage(input_tokens=0, output_tokens=0), at=NOW).status == COST_UNPRICED
+    assert book.price("acme", "both", Usage(input_tokens=1), at=NOW).status == COST_PARTIAL
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        Usage(input_tokens=10, cache_read_tokens=600),
+        Usage(input_tokens=10, cache_read_tokens=6, cache_write_tokens=6),
+        Usage(input_tokens=10, cache_write_1h_tokens=6),
+        Usage(output_tokens=10, reasoning_tokens=11),
+        Usage(input_tokens=-1),
+        Usage(input_tokens=2**62, output_tokens=1),
+    ],
+)
+def test_contradictions_are_inconsistent_and_cost_nothing_known(usage: Usage) -> None:
+    cost = price("openai", "gpt-4o", usage, at=NOW)
+    assert (cost.status, cost.cost_usd) == (COST_INCONSISTENT, None)
+
+
+def test_a_tier_is_a_cliff_for_the_whole_request() -> None:
+    """Case 5: at the threshold the base rate, one token more and all tokens at the higher one."""
+
+    def cost(tokens: int) -> Decimal:
+        return _usd(price("gcp.gemini", "gemini-2.5-pro", Usage(input_tokens=tokens, output_tokens=0), at=NOW))
+
+    assert cost(200_000) == Decimal("0.25")
+    assert cost(200_001) == Decimal("0.5000025")
+
+
+def test_prices_follow_the_date_of_the_call() -> None:
+    usage = Usage(input_tokens=1_000_000, output_tokens=0)
+    before = price("openai", "o3", usage, at=datetime(2025, 6, 9, 23, 59, tzinfo=UTC))
+    after = price("openai", "o3", usage, at=datetime(2025, 6, 10, tzinfo=UTC))
+    elsewhere = price("openai", "o3", usage, at=datetime(2025, 6, 9, 20, tzinfo=timezone(timedelta(hours=-5))))
+    assert [_usd(cost) for cost in (before, after, elsewhere)] == [10, 2, 2]
+    assert before.price_ref.endswith(" openai/o3")
+    assert after.price_ref.endswith(" openai/o3 2025-06-10")
+
+
+def test_the_served_tier_counts() -> None:
+    usage = Usage(input_tokens=1_000_000, output_tokens=0)
+    standard = _usd(price("openai", "gpt-5", usage, at=NOW, service_tier="default"))
+    flex = price("openai", "gpt-5", usage, at=NOW, service_tier="flex")
+    unknown = price("openai", "gpt-4o", usage, at=NOW, service_tier="flex")
+    assert (flex.status, _usd(flex)) == (COST_PRICED, standard / 2)
+    assert flex.price_ref.endswith(" flex")
+    assert (unknown.status, unknown.price_ref.split()[-1]) == (COST_ESTIMATED, "standard")
+
+
+def test_estimated_usage_gives_an_estimated_cost() -> None:
+    cost = price("openai", "gpt-4o", Usage(input_tokens=1, output_tokens=1, source="estimated"), at=NOW)
+    assert cost.status == COST_ESTIMATED
+
+
+def test_an_exact_name_beats_a_prefix_that_stands_first() -> None:
+    prefix = Model("any", ["starts_with", "gpt"], [Row({"input_mtok": "9"})])
+    book = _book(prefix, _model("gpt-4o", input_mtok="1"))
+    assert _usd(book.price("acme", "GPT-4o", Usage(input_tokens=1_000_000), at=NOW)) == 1
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "row"),
+    [
+        ("azure.ai.openai", "gpt-4o", "openai/gpt-4o"),
+        ("aws.bedrock", "us.anthropic.claude-sonnet-4-5-20250929-v1:0", "aws/regional.anthropic.claude-sonnet-4-5"),
+        ("gcp.vertex_ai", "gemini-2.5-flash", "google/gemini-2.5-flash"),
+        ("x_ai", "grok-4", "x-ai/grok-4"),
+        ("mistral_ai", "mistral-large-latest", "mistral/mistral-large"),
+        ("anthropic", CLAUDE, f"anthropic/{CLAUDE}"),
+        ("openai", "gpt-5.2-20251211", "openai/gpt-5.2"),
+    ],
+)
+def test_opentelemetry_provider_names_find_their_prices(provider: str, model: str, row: str) -> None:
+    cost = price(provider, model, Usage(input_tokens=1, output_tokens=1), at=NOW)
+    assert row in cost.price_ref
+
+
+def test_an_unknown_rule_is_an_error() -> None:
+    with pytest.raises(ValueError, match="'fuzzy' is not known"):
+        is_match(["fuzzy", "x"], "x")
