@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import typer
 
+from tollmeter.cli.doctor import doctor
+from tollmeter.cli.prices import prices
+from tollmeter.cli.run import run
+
 app = typer.Typer(
     name="tollmeter",
     help="Meter every token: observability and cost for LLM services on AWS.",
@@ -11,3 +15,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
+
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(run)
+app.command()(doctor)
+app.add_typer(prices, name="prices")

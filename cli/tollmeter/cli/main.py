@@ -39,3 +39,7 @@ def _complain(error: TollmeterError) -> None:
         print(json.dumps({"error": type(error).__name__, "message": str(error)}), file=sys.stderr)
     else:
         print(f"tollmeter: {error}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -17,6 +17,7 @@ import errno
 import fcntl
 import os
 import re
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -25,7 +26,10 @@ import uuid_utils
 
 OPEN_SUFFIX: Final = ".open.jsonl"
 CLOSED_SUFFIX: Final = ".jsonl"
+_NEW_SUFFIX: Final = ".new"
 _CHUNK: Final = 1 << 20
+_ABANDONED_AFTER_S: Final = 3600.0
+_MAX_NAME: Final = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,10 @@ class OpenSegment:
 
 @dataclass(frozen=True, slots=True)
 class ClosedSegment:
-    """A segment nobody appends to any more; `torn_bytes` were cut from its end when it was adopted."""
+    """A segment nobody appends to any more; `torn_bytes` were cut from its end when it was closed.
+
+    One that held no whole line was removed when it was closed, so that nothing lies at `path`.
+    """
 
     path: Path
     torn_bytes: int = 0
@@ -50,12 +57,12 @@ class ClosedSegment:
 
 
 def service_folder(spool: Path, service: str) -> Path:
-    """The folder of one service; characters a file system dislikes become `_`.
+    """The folder of one service; characters a file system dislikes become `_`, and 128 of them are kept.
 
     >>> service_folder(Path("spool"), "chat/api").as_posix()
     'spool/chat_api'
     """
-    return spool / (re.sub(r"[^A-Za-z0-9._-]", "_", service).lstrip(".") or "_")
+    return spool / (re.sub(r"[^A-Za-z0-9._-]", "_", service).lstrip(".")[:_MAX_NAME] or "_")
 
 
 def create_segment(folder: Path) -> OpenSegment:
@@ -66,7 +73,7 @@ def create_segment(folder: Path) -> OpenSegment:
     """
     folder.mkdir(parents=True, exist_ok=True)
     name = str(uuid_utils.uuid7())
-    hidden, path = folder / f".{name}.new", folder / f"{name}{OPEN_SUFFIX}"
+    hidden, path = folder / f".{name}{_NEW_SUFFIX}", folder / f"{name}{OPEN_SUFFIX}"
     fd = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o640)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -93,24 +100,25 @@ def close_segment(segment: OpenSegment) -> ClosedSegment:
 
 
 def adopt_segment(path: Path) -> ClosedSegment | None:
-    """Close a segment whose writer is gone; None while the writer lives, or when another reader was faster."""
+    """Close a segment whose writer is gone; None while the writer lives, or when another reader was faster.
+
+    Raises:
+        OSError: the segment may not be opened, or cannot be cut or renamed.
+    """
     try:
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
     try:
-        if not try_lock(fd) or not path.exists():
-            return None
+        # Between open and lock its writer, or another reader, may have closed it: then the name is gone.
+        orphaned = try_lock(fd) and path.exists()
     except OSError:
         os.close(fd)
         raise
-    else:
-        locked = OpenSegment(fd, path)
-        fd = -1
-        return close_segment(locked)
-    finally:
-        if fd >= 0:
-            os.close(fd)
+    if orphaned:
+        return close_segment(OpenSegment(fd, path))
+    os.close(fd)
+    return None
 
 
 def try_lock(fd: int) -> bool:
@@ -151,14 +159,40 @@ def read_lines(path: Path, offset: int, max_bytes: int = 8 * _CHUNK) -> tuple[li
 
 
 def closed_segments(folder: Path) -> list[ClosedSegment]:
-    """The closed segments of one service, oldest first."""
-    names = sorted(p for p in folder.glob(f"*{CLOSED_SUFFIX}") if not p.name.endswith(OPEN_SUFFIX))
-    return [ClosedSegment(path) for path in names]
+    """The closed segments of one service, oldest first; none where the folder is missing.
+
+    A reader lists `open_segments` before these: a segment that is closed in between is then seen twice, never missed.
+    """
+    return [ClosedSegment(folder / name) for name in _names(folder) if not name.endswith(OPEN_SUFFIX)]
 
 
 def open_segments(folder: Path) -> list[Path]:
     """Paths of the segments that some process appends to, or died while appending to, oldest first."""
-    return sorted(folder.glob(f"*{OPEN_SUFFIX}"))
+    return [folder / name for name in _names(folder) if name.endswith(OPEN_SUFFIX)]
+
+
+def sweep_unborn(folder: Path) -> int:
+    """Remove hidden files of writers that died while creating a segment, an hour ago or more; returns how many.
+
+    They hold no event: a segment is written to only under its `.open.jsonl` name.
+    """
+    removed = 0
+    for path in folder.glob(f".*{_NEW_SUFFIX}"):
+        try:
+            if time.time() - path.stat().st_mtime > _ABANDONED_AFTER_S:
+                path.unlink()
+                removed += 1
+        except FileNotFoundError:  # its writer finished, or another reader swept it
+            continue
+    return removed
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        found = os.listdir(folder)
+    except FileNotFoundError:
+        return []
+    return sorted(name for name in found if name.endswith(CLOSED_SUFFIX) and not name.startswith("."))
 
 
 def _closed_path(path: Path) -> Path:
