@@ -26,7 +26,7 @@ def open_catalog(home: Home) -> Catalog:
         raise MissingExtraError("pyiceberg", "etl") from error
     home.lake.mkdir(parents=True, exist_ok=True)
     catalog = SqlCatalog(
-        "tollmeter", uri=f"sqlite:///{home.lake / 'catalog.sqlite'}", warehouse=home.lake.as_uri(), echo="false"
+        "tollmeter", uri=f"sqlite:///{home.lake / 'catalog.sqlite'}", warehouse=f"file://{home.lake}", echo="false"
     )
     catalog.create_namespace_if_not_exists(NAMESPACE)
     return catalog

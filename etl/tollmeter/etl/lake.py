@@ -1,0 +1,107 @@
+"""The lake's tables as the ETL writes them: created, found, read by day, appended to under a batch id."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import date
+from typing import TYPE_CHECKING, Final
+
+from tollmeter.model.arrow import arrow_schema
+from tollmeter.model.derived import DERIVED_TABLES
+from tollmeter.model.names import EVENT_TABLES, TABLE_LEDGER
+from tollmeter.sql.catalog import NAMESPACE, open_catalog
+
+if TYPE_CHECKING:
+    import duckdb
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
+    from pyiceberg.table.snapshots import Snapshot
+
+    from tollmeter.model.home import Home
+
+TABLES: Final = (*EVENT_TABLES, *DERIVED_TABLES)
+BATCH_PROPERTY: Final = "tollmeter.batch-id"
+_CODECS: Final = {"none": "uncompressed"}
+_PROPERTIES: Final = {
+    "commit.retry.num-retries": "0",  # a silent retry would skip the anti-join and land a batch twice
+    "write.metadata.delete-after-commit.enabled": "true",
+    "write.metadata.previous-versions-max": "20",
+}
+
+
+def open_tables(home: Home, codec: str) -> dict[str, Table]:
+    """All tables of the lake by name, created where missing; new files are compressed with `codec`."""
+    catalog = open_catalog(home)
+    wanted = {**_PROPERTIES, "write.parquet.compression-codec": _CODECS.get(codec, codec)}
+    return {name: _open(catalog, name, wanted) for name in TABLES}
+
+
+def existing_tables(home: Home) -> dict[str, Table]:
+    """The tables that exist, by name; nothing is created in a home without a lake."""
+    if not home.lake.exists():
+        return {}
+    catalog = open_catalog(home)
+    found = {identifier[-1] for identifier in catalog.list_tables(NAMESPACE)}
+    return {name: catalog.load_table((NAMESPACE, name)) for name in TABLES if name in found}
+
+
+def snapshot_of(table: Table, batch_id: str) -> Snapshot | None:
+    """The snapshot that a batch committed to a table, if it did."""
+    for snapshot in reversed(table.metadata.snapshots):
+        if snapshot.summary and snapshot.summary.additional_properties.get(BATCH_PROPERTY) == batch_id:
+            return snapshot
+    return None
+
+
+def summary_count(snapshot: Snapshot | None, name: str) -> int:
+    """One count of a snapshot's summary, as Iceberg kept it; 0 without a snapshot."""
+    summary = snapshot.summary if snapshot else None
+    return int(summary.additional_properties.get(name, "0")) if summary else 0
+
+
+def data_files(table: Table, days: Collection[date] | None = None) -> list[str]:
+    """Paths of the Parquet files of a table, of some days or of all."""
+    from pyiceberg.expressions import AlwaysTrue
+
+    chosen = AlwaysTrue() if days is None else "event_date IN (" + ", ".join(f"'{day}'" for day in sorted(days)) + ")"
+    return [local_path(task.file.file_path) for task in table.scan(row_filter=chosen).plan_files()]
+
+
+def local_path(uri: str) -> str:
+    """The path of a `file:` address; any other address unchanged.
+
+    >>> local_path("file:///lake/a b.parquet")
+    '/lake/a b.parquet'
+    """
+    return uri.removeprefix("file://")
+
+
+def connect(home: Home) -> duckdb.DuckDBPyConnection:
+    """DuckDB in memory, spilling below the home."""
+    import duckdb
+
+    return duckdb.connect(
+        config={"temp_directory": str(home.state / "etl" / "tmp"), "preserve_insertion_order": "false"}
+    )
+
+
+def _open(catalog: Catalog, name: str, wanted: dict[str, str]) -> Table:
+    from pyiceberg.exceptions import NoSuchTableError
+
+    try:
+        table = catalog.load_table((NAMESPACE, name))
+    except NoSuchTableError:
+        return _create(catalog, name, wanted)
+    if any(table.properties.get(key) != value for key, value in wanted.items()):
+        with table.transaction() as change:
+            change.set_properties(wanted)
+    return table
+
+
+def _create(catalog: Catalog, name: str, properties: dict[str, str]) -> Table:
+    creation = catalog.create_table_transaction((NAMESPACE, name), schema=arrow_schema(name), properties=properties)
+    with creation:
+        if name != TABLE_LEDGER:
+            with creation.update_spec() as spec:
+                spec.add_identity("event_date")
+    return catalog.load_table((NAMESPACE, name))

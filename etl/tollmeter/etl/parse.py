@@ -1,0 +1,180 @@
+"""One verdict per line, whatever its neighbours: an event, or the fault that keeps it out of the lake."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from tollmeter.etl.lines import MAX_LINE_BYTES, Line
+from tollmeter.model.columns import COLUMNS, MONEY_SCALE
+from tollmeter.model.events import Evaluation, Event, LlmCall, Request, Run, Step, decode
+from tollmeter.model.names import KIND_EVALUATION, KIND_LLM_CALL, KIND_REQUEST, KIND_RUN, KINDS
+
+NOT_UTF8: Final = "not_utf8"
+NOT_JSON: Final = "not_json"
+TOO_LONG: Final = "too_long"
+UNREADABLE: Final = "unreadable"
+UNKNOWN_KIND: Final = "unknown_kind"
+INVALID: Final = "invalid"
+MONEY: Final = "money"
+REASONS: Final = (NOT_UTF8, NOT_JSON, TOO_LONG, UNREADABLE, UNKNOWN_KIND, INVALID, MONEY)
+
+CLOCK_SKEW: Final = timedelta(days=1)
+"""How far in the future an event may lie."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MONEY_LIMIT: Final = Decimal(10**6)
+_MONEY_UNIT: Final = Decimal(1).scaleb(-MONEY_SCALE)
+_MONEY_FIELDS: Final = {
+    fields: tuple(c.name for c in COLUMNS if c.type == "money" and c.name in fields)
+    for fields in (Request.__struct_fields__, LlmCall.__struct_fields__)
+}
+_SIGNED: Final = frozenset({"cache_savings_usd"})
+_JSON_FIELDS: Final = frozenset(c.name for c in COLUMNS if c.type == "json")
+_ESCAPED_NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+_MAX_DETAIL: Final = 500
+
+
+class Fault(NamedTuple):
+    """Why a line is quarantined: the class of the fault, and what was found."""
+
+    reason: str
+    detail: str
+
+
+class Parsed(NamedTuple):
+    """A valid event, the JSON text of what it does not model, and the JSON columns as the line spelled them."""
+
+    event: Event
+    extra: str | None = None
+    spelled: dict[str, str] | None = None
+
+
+class _Step(Step, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    pass
+
+
+class _Request(
+    Request,
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,
+    tag_field="kind",
+    tag=KIND_REQUEST,
+    forbid_unknown_fields=True,
+):
+    steps: list[_Step] = msgspec.field(default_factory=list)  # type: ignore[assignment]
+
+
+class _LlmCall(
+    LlmCall,
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,
+    tag_field="kind",
+    tag=KIND_LLM_CALL,
+    forbid_unknown_fields=True,
+):
+    pass
+
+
+class _Evaluation(
+    Evaluation,
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,
+    tag_field="kind",
+    tag=KIND_EVALUATION,
+    forbid_unknown_fields=True,
+):
+    pass
+
+
+class _Run(
+    Run, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", tag=KIND_RUN, forbid_unknown_fields=True
+):
+    pass
+
+
+# Nearly every line holds known fields only; this decoder accepts those in one pass, and all others are read twice.
+_known: Final = msgspec.json.Decoder(_Request | _LlmCall | _Evaluation | _Run)
+_fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def parse_line(line: Line, now: datetime) -> Parsed | Fault:
+    """The verdict on one line; it depends on the line and on `now` (the latest plausible time less a day) alone.
+
+    >>> parse_line(Line(b'{"kind": "span"}', 16), datetime(2026, 1, 1, tzinfo=UTC)).reason
+    'unknown_kind'
+    """
+    if line.unreadable:
+        return Fault(UNREADABLE, f"the rest of the object cannot be read: {line.unreadable}")
+    if line.size > MAX_LINE_BYTES:
+        return Fault(TOO_LONG, f"{line.size} bytes, {MAX_LINE_BYTES} are allowed")
+    return _text_fault(line.data) or _parse(line.data, now + CLOCK_SKEW)
+
+
+def _text_fault(data: bytes) -> Fault | None:
+    try:
+        data.isascii() or data.decode()
+    except UnicodeDecodeError as error:
+        return Fault(NOT_UTF8, f"byte {data[error.start]:#04x} at offset {error.start}: {error.reason}")
+    if b"\0" in data:
+        return Fault(NOT_JSON, f"NUL byte at offset {data.index(0)}")
+    if b"\\u0000" in data and _ESCAPED_NUL.search(data):
+        return Fault(INVALID, "a text holds the character NUL, which databases refuse")
+    return None
+
+
+def _parse(data: bytes, latest: datetime) -> Parsed | Fault:
+    try:
+        parsed = _decode(data)
+    except msgspec.ValidationError as error:
+        return _fault_of(str(error))
+    except msgspec.DecodeError as error:
+        return Fault(NOT_JSON, str(error) if data.strip() else "the line is empty")
+    except RecursionError:
+        return Fault(NOT_JSON, "nested too deeply")
+    event = parsed.event
+    if not _EPOCH <= event.timestamp <= latest:
+        return Fault(INVALID, f"timestamp {event.timestamp.isoformat()} is not between 1970 and {latest.isoformat()}")
+    return (
+        _with_money(parsed, _MONEY_FIELDS[event.__struct_fields__]) if isinstance(event, Request | LlmCall) else parsed
+    )
+
+
+def _decode(data: bytes) -> Parsed:
+    try:
+        return Parsed(_known.decode(data))
+    except msgspec.DecodeError:
+        event, fields = decode(data), _fields.decode(data)
+    known = event.__struct_fields__
+    unknown = {name: raw for name, raw in fields.items() if name not in known and name != "kind"}
+    extra = msgspec.json.encode(unknown).decode() if unknown else None
+    return Parsed(event, extra, {name: bytes(fields[name]).decode() for name in fields.keys() & _JSON_FIELDS})
+
+
+def _fault_of(message: str) -> Fault:
+    if "`$.kind`" in message or "required field `kind`" in message:
+        return Fault(UNKNOWN_KIND, f"{message[:_MAX_DETAIL]}; known: {', '.join(KINDS)}")
+    return Fault(INVALID, message[:_MAX_DETAIL])
+
+
+def _with_money(parsed: Parsed, names: tuple[str, ...]) -> Parsed | Fault:
+    changed: dict[str, Any] = {}
+    for name in names:
+        value: Decimal | None = getattr(parsed.event, name)
+        if value is None:
+            continue
+        if not value.is_finite() or not -_MONEY_LIMIT < value < _MONEY_LIMIT or (value < 0 and name not in _SIGNED):
+            return Fault(MONEY, f"{name}={str(value)[:64]} is not an amount from 0 to {_MONEY_LIMIT:f}")
+        exponent = value.as_tuple().exponent
+        if not isinstance(exponent, int) or not -MONEY_SCALE <= exponent <= 0:
+            changed[name] = value.quantize(_MONEY_UNIT)
+            if changed[name] != value:
+                return Fault(MONEY, f"{name}={str(value)[:64]} has more than {MONEY_SCALE} decimals")
+    return parsed._replace(event=msgspec.structs.replace(parsed.event, **changed)) if changed else parsed
