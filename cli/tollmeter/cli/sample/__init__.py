@@ -1,0 +1,1 @@
+"""The sample service, its loopback upstream, and the traces that drive them."""
