@@ -14,7 +14,7 @@ from tollmeter.model.metrics import METRICS, metric
 from tollmeter.model.names import EVENT_TABLES, TABLE_OF_KIND
 from tollmeter.model.settings import Settings, env_names
 
-STRUCTS = {
+STRUCTS: dict[str, type[msgspec.Struct]] = {
     "request": events.Request,
     "llm_call": events.LlmCall,
     "evaluation": events.Evaluation,

@@ -189,7 +189,7 @@ def sweep_unborn(folder: Path) -> int:
 
 def _names(folder: Path) -> list[str]:
     try:
-        found = os.listdir(folder)
+        found = [path.name for path in folder.iterdir()]
     except FileNotFoundError:
         return []
     return sorted(name for name in found if name.endswith(CLOSED_SUFFIX) and not name.startswith("."))

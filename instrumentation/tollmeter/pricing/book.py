@@ -8,7 +8,13 @@ from datetime import UTC, date, datetime
 from functools import cache
 from typing import Final, NamedTuple
 
-from tollmeter.model.names import PROVIDER_AZURE_OPENAI, PROVIDER_GEMINI, PROVIDER_VERTEX, USAGE_MISSING
+from tollmeter.model.names import (
+    PROVIDER_AZURE_OPENAI,
+    PROVIDER_BEDROCK,
+    PROVIDER_GEMINI,
+    PROVIDER_VERTEX,
+    USAGE_MISSING,
+)
 from tollmeter.pricing.cost import INCONSISTENT, UNPRICED, Cost
 from tollmeter.pricing.match import exact_names, is_match
 from tollmeter.pricing.rates import Prices, Rates, compile_rates
@@ -16,17 +22,23 @@ from tollmeter.pricing.table import Model, Provider, Row, Table, Variant, read_t
 from tollmeter.pricing.usage import Usage
 
 ALIASES: Final = {
+    PROVIDER_BEDROCK: "aws",
     PROVIDER_AZURE_OPENAI: "azure",
     "azure.ai.inference": "azure",
     PROVIDER_GEMINI: "google",
     PROVIDER_VERTEX: "google",
     "gcp.gen_ai": "google",
     "x_ai": "x-ai",
+    "mistral_ai": "mistral",
     "moonshot_ai": "moonshotai",
     "together_ai": "together",
     "fireworks_ai": "fireworks",
 }
-"""OpenTelemetry provider names that the table's own rules would miss, or send to the wrong provider."""
+"""OpenTelemetry provider names beside those that the table itself uses.
+
+Only whole names: the table's own rules for providers look for substrings, and would price a self-hosted
+`openai_compatible` server as OpenAI.
+"""
 
 PLAIN_TIERS: Final = frozenset({"", "default", "standard", "auto", "on_demand"})
 """Served tiers that are priced by the standard row."""
@@ -110,11 +122,7 @@ class PriceBook:
     def provider(self, name: str) -> Provider | None:
         """The provider that an OpenTelemetry name, or a name of the table, means."""
         name = name.strip().lower()
-        name = ALIASES.get(name, name)
-        if name in self.providers:
-            return self.providers[name]
-        matching = (provider for provider in self.providers.values() if provider.match)
-        return next((provider for provider in matching if is_match(provider.match or [], name)), None)
+        return self.providers.get(ALIASES.get(name, name))
 
     def _quote(self, found: Found, row: int, variants: tuple[int, ...], tier: str) -> Quote:
         model = found.model
