@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from tollmeter.cli.doctor import doctor
+from tollmeter.cli.etl import etl
 from tollmeter.cli.prices import prices
 from tollmeter.cli.run import run
 
@@ -19,3 +20,4 @@ app = typer.Typer(
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(run)
 app.command()(doctor)
 app.add_typer(prices, name="prices")
+app.add_typer(etl, name="etl")

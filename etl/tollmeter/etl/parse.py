@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
-from typing import Any, Final, NamedTuple
+from decimal import Context, Decimal, Inexact, InvalidOperation
+from typing import Final, NamedTuple
 
 import msgspec
 
 from tollmeter.etl.lines import MAX_LINE_BYTES, Line
-from tollmeter.model.columns import COLUMNS, MONEY_SCALE
+from tollmeter.model.columns import COLUMNS, MONEY_PRECISION, MONEY_SCALE
 from tollmeter.model.events import Evaluation, Event, LlmCall, Request, Run, Step, decode
 from tollmeter.model.names import KIND_EVALUATION, KIND_LLM_CALL, KIND_REQUEST, KIND_RUN, KINDS
 
@@ -26,9 +26,12 @@ REASONS: Final = (NOT_UTF8, NOT_JSON, TOO_LONG, UNREADABLE, UNKNOWN_KIND, INVALI
 CLOCK_SKEW: Final = timedelta(days=1)
 """How far in the future an event may lie."""
 
+MONEY_UNIT: Final = Decimal(1).scaleb(-MONEY_SCALE)
+"""The smallest amount the lake holds, in USD."""
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MONEY_LIMIT: Final = Decimal(10**6)
-_MONEY_UNIT: Final = Decimal(1).scaleb(-MONEY_SCALE)
+_MONEY_LIMIT: Final = 10 ** (MONEY_PRECISION - MONEY_SCALE)
+_EXACT: Final = Context(prec=MONEY_PRECISION, traps=[Inexact, InvalidOperation])
 _MONEY_FIELDS: Final = {
     fields: tuple(c.name for c in COLUMNS if c.type == "money" and c.name in fields)
     for fields in (Request.__struct_fields__, LlmCall.__struct_fields__)
@@ -142,9 +145,8 @@ def _parse(data: bytes, latest: datetime) -> Parsed | Fault:
     event = parsed.event
     if not _EPOCH <= event.timestamp <= latest:
         return Fault(INVALID, f"timestamp {event.timestamp.isoformat()} is not between 1970 and {latest.isoformat()}")
-    return (
-        _with_money(parsed, _MONEY_FIELDS[event.__struct_fields__]) if isinstance(event, Request | LlmCall) else parsed
-    )
+    money = _MONEY_FIELDS.get(event.__struct_fields__, ())
+    return next((fault for name in money if (fault := _money_fault(event, name))), parsed)
 
 
 def _decode(data: bytes) -> Parsed:
@@ -155,7 +157,8 @@ def _decode(data: bytes) -> Parsed:
     known = event.__struct_fields__
     unknown = {name: raw for name, raw in fields.items() if name not in known and name != "kind"}
     extra = msgspec.json.encode(unknown).decode() if unknown else None
-    return Parsed(event, extra, {name: bytes(fields[name]).decode() for name in fields.keys() & _JSON_FIELDS})
+    spelled = [name for name in known if name in _JSON_FIELDS and getattr(event, name)]
+    return Parsed(event, extra, {name: bytes(fields[name]).decode() for name in spelled})
 
 
 def _fault_of(message: str) -> Fault:
@@ -164,17 +167,16 @@ def _fault_of(message: str) -> Fault:
     return Fault(INVALID, message[:_MAX_DETAIL])
 
 
-def _with_money(parsed: Parsed, names: tuple[str, ...]) -> Parsed | Fault:
-    changed: dict[str, Any] = {}
-    for name in names:
-        value: Decimal | None = getattr(parsed.event, name)
-        if value is None:
-            continue
-        if not value.is_finite() or not -_MONEY_LIMIT < value < _MONEY_LIMIT or (value < 0 and name not in _SIGNED):
-            return Fault(MONEY, f"{name}={str(value)[:64]} is not an amount from 0 to {_MONEY_LIMIT:f}")
-        exponent = value.as_tuple().exponent
-        if not isinstance(exponent, int) or not -MONEY_SCALE <= exponent <= 0:
-            changed[name] = value.quantize(_MONEY_UNIT)
-            if changed[name] != value:
-                return Fault(MONEY, f"{name}={str(value)[:64]} has more than {MONEY_SCALE} decimals")
-    return parsed._replace(event=msgspec.structs.replace(parsed.event, **changed)) if changed else parsed
+def _money_fault(event: Event, name: str) -> Fault | None:
+    value: Decimal | None = getattr(event, name)
+    if value is None:
+        return None
+    try:
+        exact = value.quantize(MONEY_UNIT, context=_EXACT)
+    except Inexact:
+        return Fault(MONEY, f"{name}={str(value)[:64]} has more than {MONEY_SCALE} decimals")
+    except InvalidOperation:
+        exact = None
+    if exact is None or not exact.is_finite() or (exact < 0 and name not in _SIGNED):
+        return Fault(MONEY, f"{name}={str(value)[:64]} is not an amount of 0 or more and less than {_MONEY_LIMIT}")
+    return None

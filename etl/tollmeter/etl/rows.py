@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from tollmeter.etl.lines import KEPT_BYTES
+from tollmeter.etl.parse import MONEY_UNIT
 from tollmeter.model.arrow import arrow_schema, arrow_type
 from tollmeter.model.columns import LAKE_COLUMNS, Column, columns_of
 from tollmeter.model.names import TABLE_LEDGER, TABLE_OF_KIND, TABLE_QUARANTINE
@@ -124,6 +125,8 @@ def _array(column: Column, values: tuple[Any, ...]) -> pa.Array:
         return pa.array(list(map(_json, values)), pa.string())
     if column.type == "timestamp":
         return pa.array(values, pa.timestamp("us", tz="UTC")).cast(pa.timestamp("us"))
+    if column.type == "money":
+        values = tuple(value if value is None else value.quantize(MONEY_UNIT) for value in values)
     return pa.array(values, arrow_type(column.type))
 
 
