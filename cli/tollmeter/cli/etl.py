@@ -1,0 +1,126 @@
+"""`tollmeter etl`: raw objects into the lake."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tollmeter.cli.options import HomeOption, JsonOption, console, errors, print_json
+from tollmeter.model.home import Home
+
+if TYPE_CHECKING:
+    from tollmeter.etl import LakeStatus, RunReport
+
+etl = typer.Typer(help="Raw events into the lake.", no_args_is_help=True)
+
+
+@etl.command()
+def run(
+    *,
+    home: HomeOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be read, and change nothing.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Ingest what the forwarder has uploaded since the last run.
+
+    Reads every object below `raw/` that is not in the ledger, checks each line, drops what has landed before, commits
+    the rest to the Iceberg tables below `lake/` and derives the hourly rollups of the days it touched again. A line
+    that is not a valid event goes to the table `quarantine` with the reason. Run it from a scheduler, as often as you
+    like: a second run changes nothing, and a run after a crash finishes what was begun.
+
+    It ends by printing `lines read = rows landed + duplicates + quarantined`, and fails if that does not hold.
+
+    ```
+    tollmeter etl run
+    tollmeter etl run --dry-run         # which objects would be read
+    tollmeter etl run --json | jq .landed
+    ```
+    """
+    folder = Home.resolve(home)
+    if dry_run:
+        _print_pending(folder, as_json=as_json)
+        return
+    from tollmeter.etl import run as run_etl
+
+    with _progress() as progress:
+        report = run_etl(folder, progress=progress)
+    if as_json:
+        print_json({**asdict(report), "invariant_holds": report.holds})
+    else:
+        _print_report(report)
+
+
+@etl.command()
+def status(*, home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Show what the lake holds, and what waits in `raw/`.
+
+    One line per table: rows, snapshots, data files, bytes, time of the newest event (UTC). Reads only.
+
+    ```
+    tollmeter etl status
+    tollmeter etl status --json | jq '.tables[] | {table, rows}'
+    ```
+    """
+    from tollmeter.etl import status as status_of
+
+    found = status_of(Home.resolve(home))
+    if as_json:
+        pending = {"objects": len(found.pending), "bytes": found.pending_bytes}
+        print_json({"tables": [asdict(table) for table in found.tables], "pending": pending})
+    else:
+        _print_status(found)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int], None] | None]:
+    """A bar on a terminal; nothing where nobody looks."""
+    if not errors.is_terminal:
+        yield None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("raw objects"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=errors, transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _print_pending(home: Home, *, as_json: bool) -> None:
+    from tollmeter.etl import pending_objects
+
+    pending = pending_objects(home)
+    if as_json:
+        print_json({"objects": [{"key": found.key, "bytes": found.size} for found in pending]})
+        return
+    for found in pending:
+        typer.echo(f"{found.size:>12,} bytes  {found.key}")
+    typer.echo(f"{len(pending)} objects would be read, {sum(found.size for found in pending):,} bytes.")
+
+
+def _print_report(report: RunReport) -> None:
+    rate = f" ({report.lines / report.seconds:,.0f} lines/s)" if report.lines else ""
+    typer.echo(f"{report.objects} objects read in {report.seconds:.1f} s{rate}")
+    for table, rows in sorted(report.by_table.items()):
+        typer.echo(f"  {rows:>12,}  {table}")
+    for reason, lines in sorted(report.quarantined_by_reason.items()):
+        typer.echo(f"  {lines:>12,}  quarantined: {reason}")
+    typer.echo(report.equation)
+
+
+def _print_status(found: LakeStatus) -> None:
+    from rich.table import Table
+
+    view = Table(box=None, pad_edge=False)
+    view.add_column("table")
+    for name in ("rows", "snapshots", "files", "bytes", "newest event"):
+        view.add_column(name, justify="right")
+    for table in found.tables:
+        counts = (table.rows, table.snapshots, table.files, table.bytes)
+        newest = table.newest.isoformat(" ", "seconds") if table.newest else ""
+        view.add_row(table.table, *(f"{count:,}" for count in counts), newest)
+    console.print(view if found.tables else "No lake yet: `tollmeter etl run` makes it.")
+    console.print(f"{len(found.pending)} raw objects pending, {found.pending_bytes:,} bytes.")
