@@ -33,7 +33,7 @@ def test_the_folder_lists_agree() -> None:
     wheel = CONFIG["tool"]["hatch"]["build"]["targets"]["wheel"]
     assert wheel["only-include"] == wheel["sources"] == FOLDERS
     assert CONFIG["tool"]["ruff"]["src"] == CONFIG["tool"]["coverage"]["run"]["source"] == FOLDERS
-    assert CONFIG["tool"]["pyright"]["extraPaths"] == FOLDERS
+    assert CONFIG["tool"]["pyright"]["extraPaths"] == [*FOLDERS, "tests"]
 
 
 @pytest.mark.slow

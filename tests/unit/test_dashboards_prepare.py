@@ -34,7 +34,9 @@ def spend(day: int, model: str, cost: str) -> Spend:
         ("90d", 90, datetime(2026, 8, 26)),
     ],
 )
-def test_a_preset_is_whole_buckets_that_end_with_the_one_still_filling(name: str, buckets: int, start: datetime) -> None:
+def test_a_preset_is_whole_buckets_that_end_with_the_one_still_filling(
+    name: str, buckets: int, start: datetime
+) -> None:
     span = window(Selection(range=name), NOW)
     assert (len(span.starts()), span.start) == (buckets, start)
     assert span.filling()

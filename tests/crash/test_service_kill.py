@@ -1,0 +1,47 @@
+"""`kill -9` of the service under load: an answer that a client has in full is an event on disk."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+from pathlib import Path
+
+import pytest
+from serving import get, served, spooled
+
+from tollmeter.model.events import Request
+from tollmeter.model.home import Home
+
+KILLS = int(os.environ.get("TOLLMETER_KILLS", "3"))
+SEED = int(os.environ.get("TOLLMETER_SEED", "20261123"))
+
+
+def load(url: str, received: list[str]) -> None:
+    paths = ("/ping", "/stream", "/nowhere")
+    for turn in range(100_000):
+        try:
+            received.append(get(url + paths[turn % 3])[1])
+        except OSError:
+            return
+        except Exception as error:  # noqa: BLE001  a body cut off by the kill is no complete answer
+            assert type(error).__name__ in {"IncompleteRead", "RemoteDisconnected", "BadStatusLine"}  # noqa: PT017
+            return
+
+
+@pytest.mark.crash
+@pytest.mark.parametrize("number", range(KILLS))
+def test_every_complete_answer_survives_kill_9(tmp_path: Path, home: Home, number: int) -> None:
+    received: list[str] = []
+    with served(tmp_path, home) as (process, url):
+        clients = [threading.Thread(target=load, args=(url, received)) for _ in range(4)]
+        for client in clients:
+            client.start()
+        threading.Event().wait(random.Random(SEED + number).uniform(0.2, 0.8))
+        process.kill()
+        for client in clients:
+            client.join()
+    recorded = [event.request_id for event in spooled(home) if isinstance(event, Request)]
+    assert len(received) > 20
+    assert set(received) <= set(recorded)
+    assert len(recorded) == len(set(recorded))
