@@ -1,0 +1,105 @@
+"""The embedded engine: DuckDB over the Parquet files of the home's Iceberg tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.resources import files
+from threading import Lock
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from tollmeter.model.errors import MissingExtraError
+from tollmeter.sql.catalog import open_catalog
+from tollmeter.sql.dialect import QueryError, to_duckdb
+from tollmeter.sql.lake_views import LakeViews
+from tollmeter.sql.named import load
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+    from tollmeter.model.home import Home
+
+VIEWS: Final = {"llm_requests": "llm_requests", "raw_requests": "spectrum_schema.raw_requests"}
+"""Views people already query, by the file that defines them."""
+
+
+class DuckDBEngine:
+    """Runs Redshift-dialect text on the lake of one home, in this process, reading nothing outside that lake."""
+
+    def __init__(self, home: Home) -> None:
+        self._views = LakeViews(open_catalog(home))
+        self._connection = _connect()
+        self._lock = Lock()
+        self._connection.execute("CREATE SCHEMA spectrum_schema")
+        self.refresh()
+        for file, name in VIEWS.items():
+            self._connection.execute(f"CREATE VIEW {name} AS {_view_text(file)}")
+        _confine(self._connection, home)
+
+    def query(self, name: str, **params: Any) -> pa.Table:
+        """The result of a named query; parameters left out take the defaults of its header.
+
+        Raises:
+            UnknownNameError: there is no query, or no parameter, of that name.
+            SettingError: a parameter has a value of the wrong type.
+        """
+        named = load(name)
+        return self.execute(named.sql, named.bind(params))
+
+    def execute(self, sql: str, params: Mapping[str, Any] | None = None) -> pa.Table:
+        """The result of one statement in Redshift's dialect, with parameters written `:name`.
+
+        Raises:
+            QueryError: the text cannot be parsed or run.
+        """
+        import duckdb
+
+        text = to_duckdb(sql)
+        try:
+            # A cursor of its own: a DuckDB connection serves one thread at a time.
+            with self._connection.cursor() as cursor:
+                return cursor.sql(text, params=dict(params or {})).to_arrow_table()
+        except duckdb.Error as error:
+            raise QueryError(f"{str(error).strip()}\nin: {text}") from error
+
+    def refresh(self) -> None:
+        """See what has been committed to the lake since the engine was opened; only tables that changed are planned."""
+        with self._lock:
+            for statement in self._views.changed():
+                self._connection.execute(statement)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        """The engine itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the engine."""
+        self.close()
+
+
+def _connect() -> duckdb.DuckDBPyConnection:
+    try:
+        import duckdb
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("duckdb", "etl") from error
+    connection = duckdb.connect()
+    connection.execute("SET TimeZone = 'UTC'")
+    return connection
+
+
+def _confine(connection: duckdb.DuckDBPyConnection, home: Home) -> None:
+    folder = str(home.lake).replace("'", "''")
+    connection.execute(f"SET allowed_directories = ['{folder}']")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+
+
+def _view_text(file: str) -> str:
+    return to_duckdb((files("tollmeter.sql") / "views" / f"{file}.sql").read_text("utf-8"))

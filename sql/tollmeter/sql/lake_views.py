@@ -1,0 +1,119 @@
+"""DuckDB views over the lake's tables: the registry's schema, whatever the lake holds so far."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from tollmeter.model.arrow import arrow_schema
+from tollmeter.model.derived import DERIVED_TABLES
+from tollmeter.model.errors import DataError
+from tollmeter.model.names import EVENT_TABLES
+from tollmeter.sql.catalog import NAMESPACE
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.schema import Schema
+    from pyiceberg.table import Table
+
+TABLES: Final = (*EVENT_TABLES, *DERIVED_TABLES)
+_FILE_SCHEME: Final = "file://"
+_TYPES: Final = {
+    "string": "VARCHAR",
+    "int64": "BIGINT",
+    "double": "DOUBLE",
+    "bool": "BOOLEAN",
+    "timestamp[us]": "TIMESTAMP",
+    "date32[day]": "DATE",
+}
+
+
+class LakeViews:
+    """Writes the view of each table, and remembers the snapshot it was written for."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._seen: dict[str, str] = {}
+
+    def changed(self) -> list[str]:
+        """`CREATE VIEW` statements of the tables whose snapshot is not the one seen last."""
+        return [statement for table in TABLES if (statement := self._view_if_changed(table))]
+
+    def _view_if_changed(self, name: str) -> str:
+        table = self._load(name)
+        version = table.metadata_location if table else "absent"
+        if self._seen.get(name) == version:
+            return ""
+        statement = view_of(name, table)
+        self._seen[name] = version
+        return statement
+
+    def _load(self, name: str) -> Table | None:
+        from pyiceberg.exceptions import NoSuchTableError
+
+        try:
+            return self._catalog.load_table((NAMESPACE, name))
+        except NoSuchTableError:
+            return None
+
+
+def view_of(name: str, table: Table | None) -> str:
+    """The `CREATE VIEW` of one table: over the files of its snapshot, or with no rows.
+
+    Raises:
+        DataError: the table has delete files; the lake rewrites files instead.
+    """
+    files = files_of(table) if table else []
+    source = _read(files, table.schema(), arrow_schema(name)) if table and files else _empty(arrow_schema(name))
+    return f"CREATE OR REPLACE VIEW {_quoted(name)} AS {source}"
+
+
+def files_of(table: Table) -> list[str]:
+    """Paths of the data files of the current snapshot.
+
+    Raises:
+        DataError: the table has delete files, which a plain read of its data files would ignore.
+    """
+    tasks = list(table.scan().plan_files())
+    if any(task.delete_files for task in tasks):
+        raise DataError(f"table {'.'.join(table.name())} has delete files; only copy-on-write tables can be read")
+    return sorted(task.file.file_path.removeprefix(_FILE_SCHEME) for task in tasks)
+
+
+def _read(files: list[str], found: Schema, wanted: pa.Schema) -> str:
+    ids = {field.name: field.field_id for field in found.fields}
+    # Columns are found by Iceberg's field ids, so a file written before a column was added or renamed reads right.
+    entries = [
+        f"{ids[field.name]}: {{'name': {_literal(field.name)}, 'type': '{_type(field)}', 'default_value': NULL}}"
+        for field in wanted
+        if field.name in ids
+    ]
+    columns = [_quoted(field.name) if field.name in ids else _null(field) for field in wanted]
+    paths = ", ".join(_literal(path) for path in files)
+    return (
+        f"SELECT {', '.join(columns)} "  # noqa: S608 - names are the registry's, paths are quoted
+        f"FROM read_parquet([{paths}], schema=MAP {{{', '.join(entries)}}}, hive_partitioning=false)"
+    )
+
+
+def _empty(wanted: pa.Schema) -> str:
+    return f"SELECT {', '.join(_null(field) for field in wanted)} WHERE FALSE"
+
+
+def _null(field: pa.Field) -> str:
+    return f"CAST(NULL AS {_type(field)}) AS {_quoted(field.name)}"
+
+
+def _type(field: pa.Field) -> str:
+    kind = str(field.type)
+    if kind.startswith("decimal128"):
+        return f"DECIMAL({field.type.precision}, {field.type.scale})"
+    return _TYPES[kind]
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,33 @@
+-- name: raw_requests
+-- purpose: one row per model call with year, month and day of its event_date, as the external schema has it
+SELECT
+  CAST(EXTRACT(YEAR FROM event_date) AS INTEGER) AS year,
+  CAST(EXTRACT(MONTH FROM event_date) AS INTEGER) AS month,
+  CAST(EXTRACT(DAY FROM event_date) AS INTEGER) AS day,
+  COALESCE(NULLIF(response_model, ''), request_model, '') AS model,
+  timestamp AS created_at,
+  event_date,
+  event_id,
+  request_id,
+  trace_id,
+  service,
+  environment,
+  user_id,
+  tenant_id,
+  team,
+  feature,
+  route,
+  provider,
+  operation,
+  request_model,
+  response_model,
+  status,
+  error_type,
+  http_status,
+  input_tokens,
+  output_tokens,
+  latency_ms,
+  ttft_ms,
+  cost_usd,
+  cost_status
+FROM llm_calls
