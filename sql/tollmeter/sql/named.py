@@ -6,6 +6,8 @@
 -- param since timestamp = -30d: calls from then on
 -- column day date: day of the call, UTC
 ```
+
+A parameter without `= default` must be given. `-- columns: day, model, calls` names columns in short.
 """
 
 from __future__ import annotations
@@ -19,21 +21,22 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Final
 
-from tollmeter.model.errors import DataError, UnknownNameError
+from tollmeter.model.errors import DataError, UnknownNameError, UsageError
 from tollmeter.sql.parameters import TYPES, Parameter, Value
 
 _FIELD: Final = re.compile(r"-- (name|purpose): (\S.*)")
-_PARAM: Final = re.compile(r"-- param (\w+) ([\w|]+) = (\S*): (\S.*)")
+_PARAM: Final = re.compile(r"-- param (\w+) ([\w|]+)(?: = (\S*))?: (\S.*)")
+_COLUMNS: Final = re.compile(r"-- columns: (\w+(?:, \w+)*)")
 _COLUMN: Final = re.compile(r"-- column (\w+) ([\w(),]+): (\S.*)")
 
 
 @dataclass(frozen=True, slots=True)
 class ResultColumn:
-    """One column of a result; `type` is Redshift's, in lower case."""
+    """One column of a result; `type` is Redshift's, in lower case, and empty where the header names it in short."""
 
     name: str
-    type: str
-    description: str
+    type: str = ""
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +55,20 @@ class NamedQuery:
         Raises:
             UnknownNameError: the query has no parameter of that name.
             SettingError: a value is not of the parameter's type.
+            UsageError: a parameter without a default was left out.
         """
         known = {parameter.name for parameter in self.parameters}
         for name in given:
             if name not in known:
                 raise UnknownNameError(f"parameter of {self.name}", name, known)
         moment = now or datetime.now(UTC)
-        return {one.name: one.parse(given.get(one.name, one.default), moment) for one in self.parameters}
+        return {one.name: one.parse(self._given(one, given), moment) for one in self.parameters}
+
+    def _given(self, parameter: Parameter, given: Mapping[str, object]) -> object:
+        value = given.get(parameter.name, parameter.default)
+        if value is None:
+            raise UsageError(f"query {self.name} needs parameter {parameter.name}: expected {parameter.allowed}")
+        return value
 
 
 def names() -> list[str]:
@@ -99,8 +109,10 @@ def parse(text: str) -> NamedQuery:
             parameters.append(_parameter(match, number))
         elif match := _COLUMN.fullmatch(line):
             columns.append(ResultColumn(match[1], match[2], match[3]))
+        elif match := _COLUMNS.fullmatch(line):
+            columns.extend(ResultColumn(name) for name in match[1].split(", "))
         else:
-            raise DataError(f"header line {number} is none of name, purpose, param, column: {line!r}")
+            raise DataError(f"header line {number} is none of name, purpose, param, column, columns: {line!r}")
     if missing := {"name", "purpose"} - fields.keys():
         raise DataError(f"header lacks {', '.join(sorted(missing))}")
     return NamedQuery(fields["name"], fields["purpose"], tuple(parameters), tuple(columns), text)
@@ -116,7 +128,7 @@ def _parameter(match: re.Match[str], number: int) -> Parameter:
     name, kind, default, description = match.groups()
     if kind not in TYPES and "|" not in kind:
         raise DataError(f"header line {number}: type {kind!r} is none of {', '.join(TYPES)}, or choices such as a|b")
-    return Parameter(name, kind, default.strip("'"), description)
+    return Parameter(name, kind, None if default is None else default.strip("'"), description)
 
 
 @cache

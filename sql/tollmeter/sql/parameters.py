@@ -25,11 +25,14 @@ _MAX_INT: Final = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter of a query: its type (`text`, `int`, `date`, `timestamp`, or choices joined by `|`) and default."""
+    """One parameter of a query: its type (`text`, `int`, `date`, `timestamp`, or choices joined by `|`) and default.
+
+    A default of None means that a value must be given.
+    """
 
     name: str
     type: str
-    default: str
+    default: str | None
     description: str
 
     @property

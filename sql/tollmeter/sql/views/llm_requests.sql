@@ -1,7 +1,7 @@
 -- name: llm_requests
 -- purpose: one row per model call under the names people already type: created_at, model, tokens, latency_ms
 SELECT
-  timestamp AS created_at,
+  "timestamp" AS created_at,
   event_date,
   event_id,
   request_id,
@@ -15,7 +15,7 @@ SELECT
   COALESCE(route, '') AS route,
   COALESCE(provider, '') AS provider,
   COALESCE(operation, '') AS operation,
-  COALESCE(NULLIF(response_model, ''), request_model, '') AS model,
+  COALESCE(NULLIF(response_model, ''), NULLIF(request_model, ''), '(unknown)') AS model,
   request_model,
   stream,
   COALESCE(status, '') AS status,
