@@ -1,5 +1,7 @@
 """The rules of honest charts, as values."""
 
+# ruff: noqa: DTZ001 - the lake's times are UTC without zone
+
 from __future__ import annotations
 
 from datetime import datetime, timedelta
@@ -119,9 +121,9 @@ def test_the_last_bucket_is_hatched_or_dotted_only_while_it_fills() -> None:
 
 def test_tiles_say_what_is_unknown_and_count_what_is_unpriced() -> None:
     spend_tile, requests, tokens, errors, latency, ttft = prepare.tiles(Summary(calls=2, unpriced_calls=2), Summary())
-    assert (spend_tile.text, spend_tile.value, spend_tile.note) == ("–", "", "unpriced calls: 2")
+    assert (spend_tile.text, spend_tile.value, spend_tile.note) == ("—", "", "unpriced calls: 2")
     assert (requests.text, tokens.text, errors.text) == ("0", "0", "0.00 %")
-    assert (latency.text, ttft.text) == ("–", "–")
+    assert (latency.text, ttft.text) == ("—", "—")
 
 
 def test_dearer_and_slower_is_bad_busier_is_just_news() -> None:

@@ -301,3 +301,29 @@ def test_without_instrument_nothing_happens(client_module: ModuleType) -> None:
     with llm_call(provider="openai", model="gpt-4o") as manual:
         manual.record_usage(input_tokens=1)
     assert manual.call_id == ""
+
+
+@pytest.mark.parametrize(("hosts", "sent"), [(("llm.test",), True), (("*",), True), (("other.test",), False)])
+def test_the_trace_is_passed_on_to_the_hosts_that_are_allowed(
+    client_module: ModuleType, hosts: tuple[str, ...], sent: bool
+) -> None:
+    seen: list[str | None] = []
+
+    def answer(request: Any) -> Any:
+        seen.append(request.headers.get("traceparent"))
+        return client_module.Response(200, json=ANSWER)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        client(client_module, answer).post(URL, json=REQUEST)
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+
+    async def send(_message: Any) -> None:
+        return
+
+    writer = MemoryWriter()
+    wrapped = instrument(app, writer=writer, mode="lean", providers={"llm.test": "openai"}, propagate_hosts=hosts)
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+    asyncio.run(wrapped(scope, lambda: send(None), send))
+    call = decode(writer.lines[0])
+    assert isinstance(call, LlmCall)
+    assert seen == ([f"00-{call.trace_id}-{call.span_id}-01"] if sent else [None])

@@ -13,7 +13,8 @@ from typing import Any, Final
 from tollmeter.instrumentation.calls import watching
 from tollmeter.instrumentation.guard import guarded
 from tollmeter.instrumentation.tap.import_hook import after_import
-from tollmeter.instrumentation.tap.watch import Watch, begin
+from tollmeter.instrumentation.tap.watch import Watch, begin, outgoing_traceparent
+from tollmeter.model.names import HEADER_TRACEPARENT
 
 MODULES: Final = ("httpx", "httpx2")
 _MARK: Final = "_tollmeter_original"
@@ -79,17 +80,27 @@ def _begin(request: Any) -> Watch | None:
     if request.method != "POST":
         return None
     # A body that is itself a stream has no `_content` yet; the model is then read from the answer.
-    return begin(request.url, request.headers, getattr(request, "_content", None))
+    url = request.url
+    watch = begin(url, _plain(request.headers), getattr(request, "_content", None))
+    if watch is not None and watch.call.recorder.settings.propagate_hosts:
+        header = outgoing_traceparent(watch.call, url.host)
+        if header and HEADER_TRACEPARENT not in request.headers:
+            request.headers[HEADER_TRACEPARENT] = header
+    return watch
+
+
+def _plain(headers: Any) -> dict[bytes, bytes]:
+    return {name.lower(): value for name, value in headers.raw}
 
 
 @guarded(default=None)
 def _follow(watch: Watch, response: Any, stream_type: Callable[..., Any]) -> None:
     if response.is_stream_consumed or response.is_closed:
-        watch.respond(response.status_code, response.headers, decoded=True)
+        watch.respond(response.status_code, _plain(response.headers), decoded=True)
         watch.feed(response.content)
         watch.complete()
     else:
-        watch.respond(response.status_code, response.headers, decoded=False)
+        watch.respond(response.status_code, _plain(response.headers), decoded=False)
         response.stream = stream_type(response.stream, watch)
 
 

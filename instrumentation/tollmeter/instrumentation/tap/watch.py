@@ -21,20 +21,16 @@ if TYPE_CHECKING:
 MAX_JSON: Final = 16 << 20
 _ERROR: Final = 400
 _RATE_LIMITS: Final = {
-    f"x-ratelimit-{what}-{unit}": f"ratelimit_{what}_{unit}"
+    f"x-ratelimit-{what}-{unit}".encode(): f"ratelimit_{what}_{unit}"
     for what in ("limit", "remaining")
     for unit in ("requests", "tokens")
 }
-_REQUEST_IDS: Final = ("x-request-id", "apim-request-id", "request-id")
+_REQUEST_IDS: Final = (b"x-request-id", b"apim-request-id", b"request-id")
 _default: list[Recorder] = []
 
 
-class Headers(Protocol):
-    """What is needed of a client's header type: case-insensitive `get`."""
-
-    def get(self, key: str, /) -> Any:
-        """The value, or None."""
-        ...
+Headers = Mapping[bytes, bytes]
+"""Lower-case names to values; clients' own header types cost microseconds a look-up."""
 
 
 class Url(Protocol):
@@ -90,13 +86,14 @@ class Watch:
             value = headers.get(header)
             if value and value.isdigit():
                 facts[field] = int(value)
-        facts["provider_request_id"] = next((v for name in _REQUEST_IDS if (v := headers.get(name))), "")[:256]
-        self._is_stream = "text/event-stream" in (headers.get("content-type") or "")
+        request_id = next((value for name in _REQUEST_IDS if (value := headers.get(name))), b"")
+        facts["provider_request_id"] = request_id[:256].decode("latin-1")
+        self._is_stream = b"text/event-stream" in headers.get(b"content-type", b"")
         if self._is_stream:
             self._scanner = EventScanner(self.call)
         self._body = bytearray()
         if not decoded:
-            self._inflate = _inflater(headers.get("content-encoding") or "")
+            self._inflate = _inflater(headers.get(b"content-encoding", b""))
 
     @guarded(default=None)
     def feed(self, chunk: bytes) -> None:
@@ -148,7 +145,7 @@ class Watch:
 
 
 @guarded(default=None)
-def begin(url: Url, headers: Any, body: bytes | None) -> Watch | None:
+def begin(url: Url, headers: Headers, body: bytes | None) -> Watch | None:
     """Watch a POST that is about to be sent, if it is a model call and no outer tap watches it."""
     if watching.get():
         return None
@@ -160,47 +157,46 @@ def begin(url: Url, headers: Any, body: bytes | None) -> Watch | None:
         return None
     call = Call(recorder, provider=endpoint.provider, operation=endpoint.operation)
     _describe(call, headers, read_request(body) if body else None)
-    _propagate(call, url.host, headers)
     return Watch(call)
 
 
-def _describe(call: Call, headers: Any, request: Any) -> None:
+def _describe(call: Call, headers: Headers, request: Any) -> None:
     facts = call.facts
     if request is not None:
         facts["request_model"] = request.model[:256] if isinstance(request.model, str) else ""
         facts["stream"] = request.stream is True
         limits = (request.max_completion_tokens, request.max_output_tokens, request.max_tokens)
         facts["max_tokens"] = next((n for n in limits if type(n) is int and n >= 0), None)
-    secret = headers.get("authorization") or headers.get("api-key")
+    secret = headers.get(b"authorization") or headers.get(b"api-key")
     if secret:
         facts["credential_ref"] = credential_ref(secret)
-    retries = headers.get("x-stainless-retry-count")
+    retries = headers.get(b"x-stainless-retry-count")
     if retries and retries.isdigit():
         facts["attempt"] = int(retries) + 1
 
 
-def credential_ref(secret: str) -> str:
+def credential_ref(secret: bytes) -> str:
     """A keyed hash that tells credentials apart and cannot be turned back.
 
-    >>> credential_ref("Bearer sk-1") == credential_ref("sk-1"), len(credential_ref("sk-1"))
+    >>> credential_ref(b"Bearer sk-1") == credential_ref(b"sk-1"), len(credential_ref(b"sk-1"))
     (True, 16)
     """
-    plain = secret.removeprefix("Bearer ").encode()
+    plain = secret.removeprefix(b"Bearer ")
     return hashlib.blake2b(plain, key=b"tollmeter.credential_ref", digest_size=8).hexdigest()
 
 
-def _propagate(call: Call, host: str, headers: Any) -> None:
+def outgoing_traceparent(call: Call, host: str) -> str:
+    """The header for a host that the settings allow, else an empty string."""
     allowed = call.recorder.settings.propagate_hosts
-    if call.context is not None and (host in allowed or "*" in allowed) and not headers.get(names.HEADER_TRACEPARENT):
-        headers[names.HEADER_TRACEPARENT] = write_traceparent(
-            call.context.trace_id, call.span_id, call.context.trace_flags
-        )
+    if call.context is None or not (host in allowed or "*" in allowed):
+        return ""
+    return write_traceparent(call.context.trace_id, call.span_id, call.context.trace_flags)
 
 
-def _inflater(encoding: str) -> Any:
-    known: Mapping[str, int] = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
+def _inflater(encoding: bytes) -> Any:
+    known = {b"gzip": 16 + zlib.MAX_WBITS, b"deflate": zlib.MAX_WBITS}
     if encoding in known:
         return zlib.decompressobj(known[encoding])
-    if encoding not in ("", "identity"):
-        losses.add(f"unread_encoding:{encoding[:16]}")
+    if encoding not in (b"", b"identity"):
+        losses.add(f"unread_encoding:{encoding[:16].decode('latin-1')}")
     return None
