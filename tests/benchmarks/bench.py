@@ -1,0 +1,64 @@
+"""`make bench`: what Tollmeter costs a service, and how fast it lands rows, each beside what others do.
+
+Prints tables on stdout (`--json` for one document); `--write` updates docs/benchmarks.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
+_PACKAGES = ("fastapi", "openai", "opentelemetry-sdk", "opentelemetry-instrumentation-genai-openai", "duckdb")
+
+
+def main() -> None:
+    """Measure, print, write."""
+    options = _options()
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # as in the test suite
+    from benchmarks import etl, micro, report, service
+    from benchmarks.cpu import machine
+
+    measured = service.measure(options.rounds, options.requests, _progress)
+    document: dict[str, Any] = {
+        "at": f"{datetime.now(UTC):%Y-%m-%d}",
+        "machine": machine(),
+        "versions": ", ".join(f"{name} {version(name)}" for name in _PACKAGES),
+        "rounds": options.rounds,
+        "requests": options.requests,
+        "service": measured.document(),
+        "checks": measured.checks,
+        "parts": micro.measure(options.rounds, _progress),
+        "etl": etl.measure(options.etl_rounds, options.rows, _progress),
+    }
+    page = report.render(document)
+    sys.stdout.write(json.dumps(document, indent=1) + "\n" if options.json else page)
+    if options.write:
+        PAGE.write_text(page)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=30, help="interleaved rounds of service and parts")
+    parser.add_argument("--requests", type=int, default=40, help="calls per round; five times as many pings")
+    parser.add_argument("--etl-rounds", type=int, default=5, help="interleaved rounds of the ETL")
+    parser.add_argument("--rows", type=int, default=20_000, help="rows the ETL lands per round")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("--write", action="store_true", help="update docs/benchmarks.md")
+    return parser.parse_args()
+
+
+def _progress(message: str) -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r{message:<40}")
+    elif " 1 of " in message:
+        sys.stderr.write(f"{message}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,167 @@
+"""What the parts themselves cost, in-process: middleware, tap, price.
+
+Run as a worker (`python -m benchmarks.micro bare|lean HOME`) it reads `COUNT NAME` from stdin and answers CPU µs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import httpx2
+from benchmarks.cpu import SERVICE_CORE, pinned
+from benchmarks.paired import difference
+
+TESTS = Path(__file__).resolve().parents[1]
+CHUNKS = 200
+PARTS = {"middleware": 3000, "plain call": 400, f"stream of {CHUNKS} chunks": 60}
+PRICES = {"price": 20_000, "genai_prices.calc_price": 1000}
+_URL = "https://api.openai.com/v1/chat/completions"
+_USAGE = {"prompt_tokens": 128, "completion_tokens": 32, "total_tokens": 160}
+
+
+def measure(rounds: int, progress: Callable[[str], None]) -> dict[str, object]:
+    """CPU µs that lean mode adds to each part, and what a price costs beside genai-prices."""
+    taken: dict[str, dict[str, list[float]]] = {name: {"bare": [], "lean": []} for name in PARTS}
+    prices: dict[str, list[float]] = {name: [] for name in PRICES}
+    with tempfile.TemporaryDirectory() as home, pinned(SERVICE_CORE):
+        workers = {variant: _Worker(variant, home) for variant in ("bare", "lean")}
+        for index in range(rounds):
+            progress(f"parts: round {index + 1} of {rounds}")
+            for name, count in PARTS.items():
+                for variant in ("bare", "lean") if index % 2 else ("lean", "bare"):
+                    taken[name][variant].append(workers[variant].run(name, count))
+            for name, count in PRICES.items():
+                prices[name].append(workers["lean"].run(name, count))
+        for worker in workers.values():
+            worker.stop()
+    parts = {name: _row(values["bare"], values["lean"]) for name, values in taken.items()}
+    return {"added": parts, "prices_us": {name: median(values) for name, values in prices.items()}}
+
+
+def _row(bare: list[float], lean: list[float]) -> dict[str, float]:
+    found = difference(bare, lean)
+    return {"bare_us": median(bare), "added_us": found.median, "low": found.low, "high": found.high}
+
+
+class _Worker:
+    def __init__(self, variant: str, home: str) -> None:
+        command = [sys.executable, "-m", "benchmarks.micro", variant, home]
+        self._process = subprocess.Popen(command, cwd=TESTS, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for name, count in (PARTS | PRICES).items():
+            self.run(name, max(2, count // 4))
+
+    def run(self, name: str, count: int) -> float:
+        """CPU µs per turn."""
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(f"{count} {name}\n")
+        self._process.stdin.flush()
+        return float(self._process.stdout.readline())
+
+    def stop(self) -> None:
+        """End the worker."""
+        self._process.communicate(timeout=30)
+
+
+# --- the worker ----------------------------------------------------------------------------------------------------
+
+
+async def _app(scope: Any, receive: Any, send: Any) -> None:
+    await receive()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+class _Transport(httpx2.AsyncBaseTransport):
+    def __init__(self) -> None:
+        head = {"id": "c", "object": "chat.completion.chunk", "model": "gpt-4o-mini-2024-07-18"}
+        deltas = [head | {"choices": [{"index": 0, "delta": {"content": "token "}}]}] * (CHUNKS - 1)
+        documents = [*deltas, head | {"choices": [], "usage": _USAGE}]
+        self.chunks = [b"data: " + json.dumps(document).encode() + b"\n\n" for document in documents]
+        self.plain = json.dumps(head | {"choices": [{"finish_reason": "stop"}], "usage": _USAGE}).encode()
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        if b'"stream": true' in request.content:
+            return httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=self._stream())
+        return httpx2.Response(200, headers={"content-type": "application/json"}, content=self.plain)
+
+    async def _stream(self) -> AsyncIterator[bytes]:
+        for chunk in self.chunks:
+            yield chunk
+
+
+async def _request(app: Any) -> None:
+    scope = {"type": "http", "method": "GET", "path": "/ping", "headers": [(b"host", b"x")], "query_string": b""}
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(_: Any) -> None:
+        return
+
+    await app(scope, receive, send)
+
+
+async def _call(client: httpx2.AsyncClient, body: bytes) -> None:
+    async with client.stream("POST", _URL, content=body) as response:
+        async for _ in response.aiter_bytes():
+            pass
+
+
+async def _timed(turn: Callable[[], Awaitable[None]], count: int) -> int:
+    start = time.process_time_ns()
+    for _ in range(count):
+        await turn()
+    return time.process_time_ns() - start
+
+
+def _price_us(name: str, count: int) -> float:
+    import genai_prices
+
+    from tollmeter.pricing import Usage, price
+
+    now, usage = datetime.now(UTC), Usage(input_tokens=128, output_tokens=32, cache_read_tokens=64)
+    theirs = genai_prices.Usage(input_tokens=128, output_tokens=32, cache_read_tokens=64)
+    start = time.process_time_ns()
+    for _ in range(count):
+        if name == "price":
+            price("openai", "gpt-4o-mini-2024-07-18", usage, at=now)
+        else:
+            genai_prices.calc_price(theirs, "gpt-4o-mini-2024-07-18", provider_id="openai", genai_request_timestamp=now)
+    return (time.process_time_ns() - start) / count / 1000
+
+
+def _worker(variant: str, home: str) -> None:
+    app: Any = _app
+    if variant == "lean":
+        from tollmeter.instrumentation import instrument
+
+        app = instrument(_app, mode="lean", home=home, service="micro")
+    client = httpx2.AsyncClient(transport=_Transport())
+    plain, stream = b'{"model": "gpt-4o-mini"}', b'{"model": "gpt-4o-mini", "stream": true}'
+    turns: dict[str, Callable[[], Awaitable[None]]] = {
+        "middleware": lambda: _request(app),
+        "plain call": lambda: _call(client, plain),
+        f"stream of {CHUNKS} chunks": lambda: _call(client, stream),
+    }
+    with asyncio.Runner() as runner:
+        for line in sys.stdin:
+            number, _, name = line.strip().partition(" ")
+            count = int(number)
+            used = _price_us(name, count) if name in PRICES else runner.run(_timed(turns[name], count)) / count / 1000
+            sys.stdout.write(f"{used}\n")
+            sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    _worker(sys.argv[1], sys.argv[2])

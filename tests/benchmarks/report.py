@@ -1,0 +1,76 @@
+"""The figures as text, and as `docs/benchmarks.md`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_METHOD = """\
+Each variant of the sample service is a server process of its own, pinned to one core with its exporter threads; load,
+upstream and OTLP sink share another. CPU is read from the process's CPU-time clock. Rounds are interleaved and the
+order of variants turns; shown are the median and, for what is added to bare, the median of the paired differences with
+its 95 % bootstrap interval. Both OpenTelemetry variants export spans every 200 ms, and every window of measurement
+stays open until they have. OpenTelemetry is the contrib FastAPI instrumentation without send and receive spans, plus
+opentelemetry-instrumentation-genai-openai, traces and metrics by OTLP/HTTP; it computes no cost and writes no events.
+Tollmeter otel is the same FastAPI instrumentation with spans exported, plus Tollmeter's events. Both variants of
+Tollmeter are checked to have recorded every request and priced every call.
+"""
+_PARTS = """\
+In one process, without sockets: the middleware around a trivial ASGI app, and a call through httpx2 with an in-memory
+transport, with and without the tap, its event priced and appended to the spool.
+"""
+_ETL = """\
+The same uncompressed JSON lines, half requests and half model calls, into a fresh lake each time: parsed, validated,
+deduplicated, committed to Iceberg tables and rolled up, beside DuckDB inferring a schema and copying the lines to one
+Parquet file. The interpreter's start is not counted for either.
+"""
+
+
+def render(document: dict[str, Any]) -> str:
+    """The page."""
+    rounds = document["rounds"]
+    sections = [
+        "# Benchmarks\n\nMade by `make bench ARGS=--write`; nothing here is written by hand.\n",
+        f"Machine: {document['machine']}. {document['at']}. {document['versions']}.\n",
+        f"## CPU per request of the sample service\n\n{_METHOD}\n{rounds} rounds.\n\n{_service(document['service'])}",
+        f"## The parts\n\n{_PARTS}\n{_parts(document['parts'])}",
+        f"## The ETL\n\n{_ETL}\n{_etl(document['etl'])}",
+    ]
+    return "\n".join(sections)
+
+
+def _table(*rows: tuple[str, ...]) -> str:
+    head, *body = (f"| {' | '.join(row)} |" for row in rows)
+    rule = "|---" + "|---:" * (len(rows[0]) - 1) + "|"
+    return "\n".join((head, rule, *body)) + "\n"
+
+
+def _interval(row: dict[str, float]) -> str:
+    return f"{row['added_us']:+.1f} ({row['low']:+.1f} to {row['high']:+.1f})"
+
+
+def _service(service: dict[str, Any]) -> str:
+    rows = [("workload", "variant", "CPU µs per request", "added to bare, µs (95 %)")]
+    for workload, variants in service.items():
+        for variant, row in variants.items():
+            rows.append((workload, variant, f"{row['cpu_us']:.0f}", _interval(row) if "added_us" in row else ""))
+    return _table(*rows)
+
+
+def _parts(parts: dict[str, Any]) -> str:
+    rows = [("part", "bare, CPU µs", "added by lean mode, µs (95 %)")]
+    rows += [(name, f"{row['bare_us']:.1f}", _interval(row)) for name, row in parts["added"].items()]
+    ours, theirs = parts["prices_us"].values()
+    prices = (
+        f"One price: {ours:.1f} µs; `genai_prices.calc_price`: {theirs:.0f} µs, {theirs / ours:.0f} times as much.\n"
+    )
+    return f"{_table(*rows)}\n{prices}"
+
+
+def _etl(etl: dict[str, Any]) -> str:
+    rows = [("what", "rows/s")]
+    rows += [
+        (name, f"{row['rows_per_s']:,.0f}")
+        for name, row in etl.items()
+        if isinstance(row, dict) and "rows_per_s" in row
+    ]
+    return f"{etl['rows']:,} rows, {etl['rounds']} rounds.\n\n{_table(*rows)}"
