@@ -1,0 +1,1 @@
+"""The forwarder: reads the spool and feeds sinks, each at its own pace."""

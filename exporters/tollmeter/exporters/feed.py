@@ -1,0 +1,209 @@
+"""A feed brings the spool to one sink: its cursor, its pauses, its counts. Feeds know nothing of each other."""
+
+from __future__ import annotations
+
+import logging
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from random import SystemRandom
+from typing import Final
+
+from tollmeter.exporters.cursor import ACKNOWLEDGED, DROPPED, IN_DOUBT, PRODUCED, Cursors
+from tollmeter.exporters.reader import Segment, count_lines, read_batch
+from tollmeter.exporters.sinks.base import LineSink, Receipt, SegmentSink
+
+logger = logging.getLogger("tollmeter")
+_random = SystemRandom()
+_FIRST_PAUSE_S: Final = 1.0
+_LONGEST_PAUSE_S: Final = 60.0
+_BATCHES_PER_TURN: Final = 8
+_SEGMENTS_PER_TURN: Final = 4
+
+ERRORS: Final = "errors"
+UNREADABLE: Final = "unreadable"
+OBJECTS: Final = "objects"
+LATE: Final = "dropped_late"
+INVALID: Final = "dropped_invalid"
+
+
+class _PartTakenError(Exception):
+    """The sink took only a part of a batch, which is settled."""
+
+
+class Feed(ABC):
+    """One sink and where it stands; `error` is what it last complained about, empty once it works again."""
+
+    def __init__(self, name: str, cursors: Cursors) -> None:
+        self.name = name
+        self.error = ""
+        self._cursors = cursors
+        self._failures = 0
+        self._resume = 0.0
+        self._began = time.time()
+        self._unreadable: set[str] = set()
+
+    def turn(self, segments: Sequence[Segment]) -> bool:
+        """Deliver a bounded share of what waits; whether more waits that could be delivered now.
+
+        A sink that raises rests for 1 s, then up to 60 s, each pause drawn at random from half of it to the whole.
+        """
+        if time.monotonic() < self._resume:
+            return False
+        try:
+            return self._deliver([segment for segment in segments if not self.passed(segment)])
+        except Exception as error:  # noqa: BLE001  a sink is anyone's code; its failure must not reach other sinks
+            self._fail(str(error) if isinstance(error, _PartTakenError) else f"{type(error).__name__}: {error}")
+            return False
+
+    def passed(self, segment: Segment) -> bool:
+        """Whether the sink needs nothing more of the segment as it was listed."""
+        return self._cursors.offset(self.name, segment.segment_id) >= segment.size
+
+    def lag_s(self, segments: Sequence[Segment], now: float) -> float:
+        """Age of the oldest event not passed, in seconds; 0 when there is none."""
+        created = [segment.created for segment in segments if not self.passed(segment)]
+        return max(0.0, now - min(created)) if created else 0.0
+
+    def overdue(self, segment: Segment, max_lag_s: float, now: float) -> bool:
+        """Whether the sink has held the segment for longer than it may.
+
+        One that works is not blamed for the time before this forwarder began.
+        """
+        since = segment.created if self.error else max(segment.created, self._began)
+        return not self.passed(segment) and now - since > max_lag_s
+
+    @abstractmethod
+    def _deliver(self, waiting: list[Segment]) -> bool:
+        """Deliver a bounded share; whether more is left."""
+
+    def _settle(self, segment: Segment, offset: int, counts: Mapping[str, int]) -> None:
+        self._cursors.settle(self.name, segment.segment_id, offset, {} if segment.own else counts)
+
+    def _fail(self, error: str) -> None:
+        self._failures += 1
+        pause = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** min(self._failures - 1, 10))
+        self._resume = time.monotonic() + _random.uniform(pause / 2, pause)
+        if not self.error:
+            logger.warning("tollmeter: sink %s fails: %s", self.name, error)
+        self.error = error
+        self._cursors.add({f"{self.name}.{ERRORS}": 1})
+
+    def _succeed(self) -> None:
+        if self.error:
+            logger.warning("tollmeter: sink %s works again after %d failures", self.name, self._failures)
+        self.error, self._failures = "", 0
+
+    def _skip(self, segment: Segment, error: OSError) -> None:
+        # One unreadable segment must not hold back those behind it; it stays in the spool for someone to look at.
+        if segment.segment_id in self._unreadable:
+            return
+        self._unreadable.add(segment.segment_id)
+        logger.warning("tollmeter: segment %s cannot be read: %s", segment.path, error)
+        self._cursors.add({f"{self.name}.{UNREADABLE}": 1})
+
+
+class LineFeed(Feed):
+    """Feeds lines as they are written, each at most once: what was under way when the process died is in doubt."""
+
+    def __init__(self, sink: LineSink, cursors: Cursors) -> None:
+        super().__init__(sink.name, cursors)
+        self._sink = sink
+
+    def give_up(self, segment: Segment) -> None:
+        """Pass over what is left of a closed segment, counting its lines as dropped for being late."""
+        try:
+            lines = count_lines(segment, self._cursors.offset(self.name, segment.segment_id))
+        except OSError as error:
+            self._skip(segment, error)
+            return
+        counts = {PRODUCED: lines, DROPPED: lines, LATE: lines}
+        self._settle(segment, segment.size, counts)
+
+    def _deliver(self, waiting: list[Segment]) -> bool:
+        self._cursors.recover(self.name)
+        batches = 0
+        for segment in waiting:
+            more = True
+            while more:
+                if batches >= _BATCHES_PER_TURN:
+                    return True
+                more = self._deliver_batch(segment)
+                batches += 1
+        return False
+
+    def _deliver_batch(self, segment: Segment) -> bool:
+        offset = self._cursors.offset(self.name, segment.segment_id)
+        try:
+            batch = read_batch(segment, offset)
+        except OSError as error:
+            self._skip(segment, error)
+            return False
+        if batch.lines:
+            self._send(segment, offset, batch.lines)
+        elif segment.closed:  # bytes behind the last newline of a closed segment are nobody's event
+            self._settle(segment, segment.size, {})
+        return bool(batch.lines) and not self.passed(segment)
+
+    def _send(self, segment: Segment, offset: int, lines: list[bytes]) -> None:
+        end = offset + sum(len(line) + 1 for line in lines)
+        self._cursors.begin(self.name, segment.segment_id, end, 0 if segment.own else len(lines))
+        try:
+            receipt = self._sink.send(lines)
+        except Exception:
+            self._cursors.abandon(self.name)
+            raise
+        taken = offset + sum(len(line) + 1 for line in lines[: receipt.lines])
+        self._settle(segment, taken, _counts(receipt))
+        if receipt.lines < len(lines):
+            raise _PartTakenError(receipt.error or f"it took {receipt.lines} of {len(lines)} lines")
+        self._succeed()
+
+
+class SegmentFeed(Feed):
+    """Feeds closed segments, each exactly once: a key is noted before it is tried and looked at before another is."""
+
+    def __init__(self, sink: SegmentSink, cursors: Cursors) -> None:
+        super().__init__(sink.name, cursors)
+        self._sink = sink
+
+    def _deliver(self, waiting: list[Segment]) -> bool:
+        closed = [segment for segment in waiting if segment.closed]
+        for segment in closed[:_SEGMENTS_PER_TURN]:
+            self._deliver_segment(segment)
+        return len(closed) > _SEGMENTS_PER_TURN
+
+    def _deliver_segment(self, segment: Segment) -> None:
+        try:
+            lines = count_lines(segment, 0)
+        except OSError as error:
+            self._skip(segment, error)
+            return
+        key = self._key(segment.segment_id)
+        if not self._sink.exists(key):
+            self._sink.store(segment.path, key)
+        counts = {PRODUCED: lines, ACKNOWLEDGED: lines, OBJECTS: 1}
+        self._settle(segment, segment.size, counts)
+        self._succeed()
+
+    def _key(self, segment_id: str) -> str:
+        now = datetime.now(UTC)
+        intent = self._cursors.intent(segment_id) or self._sink.find(segment_id, now)
+        key = self._sink.key_for(segment_id, now)
+        if intent and (intent == key or self._sink.exists(intent)):
+            return intent
+        if intent:  # it was tried in an earlier hour and nothing arrived
+            self._sink.discard(intent)
+        self._cursors.intend(segment_id, key)
+        return key
+
+
+def _counts(receipt: Receipt) -> dict[str, int]:
+    return {
+        PRODUCED: receipt.lines,
+        ACKNOWLEDGED: receipt.acknowledged,
+        DROPPED: receipt.dropped,
+        INVALID: receipt.dropped,
+        IN_DOUBT: receipt.in_doubt,
+    }

@@ -1,0 +1,61 @@
+"""Sinks that keep what they are given in memory: for tests, ours and yours."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from tollmeter.exporters.sinks.base import Receipt
+
+
+class MemoryLines:
+    """A lossy sink that keeps every line; set `failure` and it raises that instead."""
+
+    def __init__(self, name: str = "memory") -> None:
+        self.name = name
+        self.lines: list[bytes] = []
+        self.failure: Exception | None = None
+
+    def send(self, lines: list[bytes]) -> Receipt:
+        """Keep the lines, drop none."""
+        if self.failure:
+            raise self.failure
+        self.lines += lines
+        return Receipt(acknowledged=len(lines))
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+class MemorySegments:
+    """A durable sink that keeps every object by key; set `failure` and `store` raises that instead."""
+
+    def __init__(self, name: str = "memory_segments") -> None:
+        self.name = name
+        self.objects: dict[str, bytes] = {}
+        self.failure: Exception | None = None
+
+    def key_for(self, segment_id: str, now: datetime) -> str:
+        """Day, then the segment."""
+        return f"{now:%Y-%m-%d}/{segment_id}"
+
+    def find(self, segment_id: str, now: datetime) -> str | None:
+        """Look at every key."""
+        del now
+        return next((key for key in self.objects if key.endswith(f"/{segment_id}")), None)
+
+    def exists(self, key: str) -> bool:
+        """Whether the key was stored."""
+        return key in self.objects
+
+    def store(self, source: Path, key: str) -> None:
+        """Keep the segment's bytes."""
+        if self.failure:
+            raise self.failure
+        self.objects.setdefault(key, source.read_bytes())
+
+    def discard(self, key: str) -> None:
+        """Nothing is ever left behind."""
+
+    def close(self) -> None:
+        """Nothing to let go of."""
