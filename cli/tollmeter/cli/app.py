@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import typer
 
+from tollmeter.cli.dashboard import dashboard
 from tollmeter.cli.doctor import doctor
 from tollmeter.cli.etl import etl
+from tollmeter.cli.forward import forward
 from tollmeter.cli.prices import prices
 from tollmeter.cli.run import run
 
@@ -18,6 +20,8 @@ app = typer.Typer(
 )
 
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(run)
+app.command()(dashboard)
 app.command()(doctor)
+app.command()(forward)
 app.add_typer(prices, name="prices")
 app.add_typer(etl, name="etl")

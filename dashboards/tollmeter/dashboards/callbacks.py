@@ -38,7 +38,9 @@ def register(app: Dash, lake: Lake) -> None:
     app.callback(Output("calls", "exportDataAsCsv"), Input("export", "n_clicks"), prevent_initial_call=True)(bool)
 
 
-def synchronise(search: str | None, preset: str, days: list[str | None] | None, models: list[str] | None) -> tuple[Any, ...]:
+def synchronise(
+    search: str | None, preset: str, days: list[str | None] | None, models: list[str] | None
+) -> tuple[Any, ...]:
     """Make address and controls say the same, following whichever of them the reader touched."""
     from dash import ctx, no_update
 
@@ -98,7 +100,11 @@ def _notices(board: Board, selection: filters.Selection, span: filters.Window) -
 def _as_of(board: Board) -> Any:
     from dash import html
 
-    return [html.Span("data as of "), formats.moment(board.extent.ingested), " UTC"] if board.extent.ingested else "no data"
+    return (
+        [html.Span("data as of "), formats.moment(board.extent.ingested), " UTC"]
+        if board.extent.ingested
+        else "no data"
+    )
 
 
 def failed(error: Exception) -> None:

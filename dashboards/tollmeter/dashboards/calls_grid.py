@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-_INT: Final = {"function": "params.value == null ? '–' : d3.format(',')(params.value)"}
+_INT: Final = {"function": "params.value == null ? '—' : d3.format(',')(params.value)"}
 _MS: Final = {
     "function": (
-        "params.value == null ? '–' : params.value < 1000 ? d3.format('.0f')(params.value) + ' ms'"
+        "params.value == null ? '—' : params.value < 1000 ? d3.format('.0f')(params.value) + ' ms'"
         " : d3.format('.2f')(params.value / 1000) + ' s'"
     )
 }
@@ -20,7 +20,11 @@ _THEME: Final = {
         " fontFamily: 'inherit', accentColor: '#5b8ff9', browserColorScheme: 'inherit'})"
     )
 }
-_NUMBER: Final = {"type": "rightAligned", "cellClass": "tm-digits", "sortingOrder": ["desc", "asc", None]}
+_NUMBER: Final = {
+    "type": "rightAligned",
+    "cellClass": "ag-right-aligned-cell tm-digits",
+    "sortingOrder": ["desc", "asc", None],
+}
 
 
 def calls_grid() -> Any:
@@ -31,15 +35,20 @@ def calls_grid() -> Any:
         id="calls",
         columnDefs=_columns(),
         rowData=[],
-        defaultColDef={"sortable": True, "resizable": True, "filter": True, "suppressHeaderMenuButton": True},
+        defaultColDef={
+            "flex": 1,
+            "sortable": True,
+            "resizable": True,
+            "filter": True,
+            "suppressHeaderMenuButton": True,
+        },
         dashGridOptions={
             "theme": _THEME,
             "animateRows": False,
             "enableCellTextSelection": True,
             "tooltipShowDelay": 300,
-            "overlayNoRowsTemplate": "No calls in this selection",
+            "localeText": {"noRowsToShow": "No calls in this selection"},
         },
-        columnSize="responsiveSizeToFit",
         csvExportParams={"fileName": "tollmeter-calls.csv"},
         getRowId="params.data.event_id",
         className="tm-grid",
@@ -54,7 +63,12 @@ def _columns() -> list[dict[str, Any]]:
         {"field": "model", "headerName": "Model", "minWidth": 150, "tooltipField": "model"},
         {"field": "route", "headerName": "Route", "minWidth": 120, "tooltipField": "route"},
         {"field": "tenant", "headerName": "Tenant", "minWidth": 100},
-        {"field": "status", "headerName": "Status", "minWidth": 90, "cellClassRules": {"tm-bad": "!params.data.ok"}},
+        {
+            "field": "status",
+            "headerName": "Status",
+            "minWidth": 90,
+            "cellClassRules": {"tm-bad": {"function": "!params.data.ok"}},
+        },
         _NUMBER | {"field": "input_tokens", "headerName": "Tokens in", "minWidth": 100, "valueFormatter": _INT},
         _NUMBER | {"field": "output_tokens", "headerName": "Tokens out", "minWidth": 100, "valueFormatter": _INT},
         _NUMBER
@@ -64,7 +78,7 @@ def _columns() -> list[dict[str, Any]]:
             "minWidth": 115,
             "valueFormatter": {"function": "params.data.cost"},
             "tooltipField": "cost_exact",
-            "cellClassRules": {"tm-muted": "!params.data.priced"},
+            "cellClassRules": {"tm-muted": {"function": "!params.data.priced"}},
         },
         _NUMBER | {"field": "latency_ms", "headerName": "Latency", "minWidth": 90, "valueFormatter": _MS},
         _NUMBER | {"field": "ttft_ms", "headerName": "First token", "minWidth": 100, "valueFormatter": _MS},

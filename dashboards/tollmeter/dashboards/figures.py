@@ -11,7 +11,7 @@ from tollmeter.dashboards.prepare import Chart, Series
 
 Figure = dict[str, Any]
 
-CONFIG: Final = {
+CONFIG: Final[Any] = {
     # Plotly 7 offers every viewer to upload the chart's data to a third party unless told otherwise.
     "showSendToCloud": False,
     "plotlyServerURL": "",
@@ -20,6 +20,7 @@ CONFIG: Final = {
     "responsive": True,
 }
 FONT: Final = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
+HEIGHT: Final = 320
 _FAINT: Final = 0.45
 
 
@@ -27,7 +28,7 @@ def graph(name: str, **props: Any) -> Any:
     """A Dash graph that keeps its data on this machine; pages make no other."""
     from dash import dcc
 
-    return dcc.Graph(id=name, config=CONFIG, figure=empty(), className="tm-graph", **props)
+    return dcc.Graph(id=name, config=CONFIG, figure=empty(), className="tm-graph", style={"height": HEIGHT}, **props)
 
 
 def empty() -> Figure:
@@ -38,7 +39,7 @@ def empty() -> Figure:
 def spend_figure(chart: Chart) -> Figure:
     """Stacked bars of spend; the bucket that is still filling is hatched."""
     traces = [_bars(chart, series) for series in chart.series]
-    layout = _layout() | {"barmode": "stack", "bargap": 0.25}
+    layout = _layout(chart) | {"barmode": "stack", "bargap": 0.25}
     layout["yaxis"] |= {"tickprefix": "$", "rangemode": "tozero"}
     layout["showlegend"] = True
     return {"data": traces, "layout": layout}
@@ -47,7 +48,7 @@ def spend_figure(chart: Chart) -> Figure:
 def latency_figure(chart: Chart) -> Figure:
     """Straight lines between measured points, gaps where nothing was measured; the still-filling end is dotted."""
     traces = [trace for series in chart.series for trace in _line(chart, series)]
-    layout = _layout()
+    layout = _layout(chart)
     layout["yaxis"] |= {"ticksuffix": " ms", "rangemode": "tozero"}
     layout["showlegend"] = True
     return {"data": traces, "layout": layout}
@@ -71,9 +72,15 @@ def _bars(chart: Chart, series: Series) -> Figure:
 
 def _line(chart: Chart, series: Series) -> list[Figure]:
     values = [None if value is None else float(value) for value in series.values]
-    settled = values[:-1] + [None] if chart.filling else values
+    settled = [*values[:-1], None] if chart.filling else values
     line = {"color": series.colour, "width": 2}
-    base = {"type": "scatter", "legendgroup": series.name, "name": series.name, "x": _times(chart), "connectgaps": False}
+    base = {
+        "type": "scatter",
+        "legendgroup": series.name,
+        "name": series.name,
+        "x": _times(chart),
+        "connectgaps": False,
+    }
     drawn = base | {"mode": "lines", "y": settled, "line": line, "hoverinfo": "skip"}
     # Samples are marks of their own: a lone one between gaps stays visible, and hover snaps to what was measured.
     samples = base | {
@@ -100,12 +107,20 @@ def _times(chart: Chart) -> list[str]:
     return [start.isoformat() for start in chart.starts]
 
 
+def _range(chart: Chart | None) -> Figure:
+    """Every bucket stands on the axis, also where the first and last are empty; both charts share it."""
+    if chart is None or len(chart.starts) < 2:  # noqa: PLR2004
+        return {}
+    half = (chart.starts[1] - chart.starts[0]) / 2
+    return {"range": [(chart.starts[0] - half).isoformat(), (chart.starts[-1] + half).isoformat()]}
+
+
 def _plain(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;")
 
 
-def _layout() -> Figure:
-    axis = {"zeroline": False, "automargin": True, "fixedrange": True, "title": None}
+def _layout(chart: Chart | None = None) -> Figure:
+    axis = {"zeroline": False, "automargin": True, "ticklabelstandoff": 4, "fixedrange": True, "title": None}
     return {
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
@@ -114,6 +129,8 @@ def _layout() -> Figure:
         "hovermode": "x unified",
         "legend": {"orientation": "h", "y": -0.16, "x": 0, "traceorder": "normal"},
         "showlegend": False,
-        "xaxis": axis | {"type": "date", "showgrid": False, "unifiedhovertitle": {"text": "%{customdata[0]}"}},
+        "xaxis": axis
+        | {"type": "date", "showgrid": False, "unifiedhovertitle": {"text": "%{customdata[0]}"}}
+        | _range(chart),
         "yaxis": axis | {"showgrid": True},
     }

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Final, Literal
 
 Tone = Literal["good", "bad", "neutral"]
-NOTHING: Final = "–"
+NOTHING: Final = "—"
 
 _DIGITS: Final = 4
 _CENTS: Final = 2
@@ -22,7 +22,7 @@ def money(value: Decimal | None) -> str:
     """US dollars: cents from a hundred dollars up, else four significant digits; unknown is a dash, never 0.
 
     >>> money(Decimal("1234.5")), money(Decimal("3.14159")), money(Decimal("0.000012345678")), money(None)
-    ('$1,234.50', '$3.142', '$0.00001235', '–')
+    ('$1,234.50', '$3.142', '$0.00001235', '—')
     """
     if value is None:
         return NOTHING
@@ -61,7 +61,7 @@ def percent(part: int, whole: int) -> str:
     """A share; a dash where there is nothing to share.
 
     >>> percent(3, 1000), percent(0, 0)
-    ('0.30 %', '–')
+    ('0.30 %', '—')
     """
     return f"{part * _PERCENT / whole:.2f} %" if whole else NOTHING
 
@@ -70,7 +70,7 @@ def duration(milliseconds: float | None) -> str:
     """A latency in its natural unit.
 
     >>> duration(842.4), duration(1234), duration(90_000), duration(None)
-    ('842 ms', '1.23 s', '1.5 min', '–')
+    ('842 ms', '1.23 s', '1.5 min', '—')
     """
     if milliseconds is None:
         return NOTHING
@@ -82,12 +82,12 @@ def duration(milliseconds: float | None) -> str:
 
 
 def moment(value: datetime | None) -> str:
-    """A UTC time to the second.
+    """A UTC time to the minute.
 
     >>> moment(datetime(2026, 11, 23, 10, 37, 5, 250))
-    '2026-11-23 10:37:05'
+    '2026-11-23 10:37'
     """
-    return NOTHING if value is None else value.strftime("%Y-%m-%d %H:%M:%S")
+    return NOTHING if value is None else value.strftime("%Y-%m-%d %H:%M")
 
 
 def bucket_label(start: datetime, bucket: timedelta) -> str:
@@ -96,13 +96,13 @@ def bucket_label(start: datetime, bucket: timedelta) -> str:
     >>> bucket_label(datetime(2026, 11, 23), timedelta(days=1))
     '2026-11-23'
     >>> bucket_label(datetime(2026, 11, 23, 9), timedelta(hours=3))
-    '2026-11-23 09:00–12:00'
+    '2026-11-23 09:00 to 12:00'
     """
     if bucket > _DAY:
-        return f"{start:%Y-%m-%d} – {start + bucket - _DAY:%Y-%m-%d}"
+        return f"{start:%Y-%m-%d} to {start + bucket - _DAY:%Y-%m-%d}"
     if bucket == _DAY:
         return f"{start:%Y-%m-%d}"
-    return f"{start:%Y-%m-%d %H:%M}–{start + bucket:%H:%M}"
+    return f"{start:%Y-%m-%d %H:%M} to {start + bucket:%H:%M}"
 
 
 def change(now: Decimal | float | None, before: Decimal | float | None, *, up: Tone) -> tuple[str, Tone]:
@@ -122,5 +122,5 @@ def change(now: Decimal | float | None, before: Decimal | float | None, *, up: T
     if abs(share) < _TENTH_PERCENT:
         return "±0 %", "neutral"
     down: Tone = {"good": "bad", "bad": "good", "neutral": "neutral"}[up]  # type: ignore[assignment]
-    text = f"{share:+,.1f} %" if abs(share) < 10 * _PERCENT else f"×{second / first:,.1f}"
+    text = f"{share:+,.1f} %" if abs(share) < 10 * _PERCENT else f"{second / first:,.1f} times"
     return text, up if share > 0 else down

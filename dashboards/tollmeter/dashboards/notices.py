@@ -41,19 +41,17 @@ def nothing_found(selection: Selection, span: Window, extent: Extent) -> Any:
 def simulated(fields: tuple[str, ...]) -> Any:
     """Part of what is shown was made up, and which part."""
     which = ", ".join(fields)
-    return _alert(
-        "notice-simulated", "Simulated data", [_line(f"In part of the calls shown these are simulated: {which}.")], "yellow"
-    )
+    return _banner("notice-simulated", "Simulated data", f"in part of the calls shown, these were made up: {which}")
 
 
 def problems(selection: Selection) -> Any:
     """Parts of the URL that were not understood."""
-    return _alert("notice-problems", "Part of the address was left out", [_line(*selection.problems)], "yellow")
+    return _banner("notice-problems", "Part of the address was left out", "; ".join(selection.problems))
 
 
 def failure(reference: str, message: str) -> Any:
     """The lake could not be read; the reference finds the details in the log."""
-    hint = f"Press Refresh to try again. Reference {reference}, as in the log of this server."
+    hint = f"Refresh to try again. Reference {reference}, as in the log of this server."
     return _alert("notice-error", "The data could not be read", [_line(message), _line(hint)], "red")
 
 
@@ -61,6 +59,12 @@ def _alert(name: str, title: str, body: list[Any], colour: str) -> Any:
     import dash_mantine_components as dmc
 
     return dmc.Alert(body, id=name, title=title, color=colour, variant="light", className="tm-alert")
+
+
+def _banner(name: str, title: str, text: str) -> Any:
+    from dash import html
+
+    return html.Div([html.Strong(title), html.Span(text)], id=name, className="tm-banner", role="status")
 
 
 def _line(*parts: Any) -> Any:

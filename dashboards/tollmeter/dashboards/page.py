@@ -37,7 +37,7 @@ def _header() -> Any:
     mark = html.Img(src="assets/mark.svg", alt="", width=24, height=24)
     brand = dmc.Group([mark, dmc.Text(TITLE, fw=650, size="md")], gap=8, wrap="nowrap")
     state = dmc.Text("reading the lake …", id="as-of", className="tm-as-of")
-    reload_ = dmc.Button("Refresh", id="refresh", variant="default", size="xs")
+    reload_ = dmc.ActionIcon("↻", id="refresh", variant="default", size=30, **{"aria-label": "refresh"})
     scheme = dmc.ColorSchemeToggle(
         lightIcon=html.Span("☀"), darkIcon=html.Span("☾"), variant="default", size=30, **{"aria-label": "light or dark"}
     )
@@ -68,9 +68,10 @@ def _main() -> Any:
 
 def _filters() -> Any:
     import dash_mantine_components as dmc
+    from dash import html
 
     presets = [{"value": name, "label": name.upper() if name == "mtd" else name} for name in PRESETS]
-    return dmc.Group(
+    return html.Div(
         [
             dmc.SegmentedControl(id="range", data=presets, value="", size="sm", className="tm-range"),
             dmc.DatePickerInput(
@@ -80,7 +81,7 @@ def _filters() -> Any:
                 valueFormat="YYYY-MM-DD",
                 clearable=True,
                 size="sm",
-                className="tm-dates",
+                w={"base": "100%", "sm": 230},
                 **{"aria-label": "first and last day, UTC"},
             ),
             dmc.MultiSelect(
@@ -92,12 +93,11 @@ def _filters() -> Any:
                 searchable=True,
                 hidePickedOptions=True,
                 size="sm",
-                className="tm-models",
+                w={"base": "100%", "sm": 420},
                 **{"aria-label": "models"},
             ),
         ],
         className="tm-filters",
-        gap="sm",
     )
 
 

@@ -3,6 +3,7 @@
 - An empty bucket is 0 for sums and a gap for quantiles, and stays on the axis.
 - At most nine models are drawn apart; the rest is summed as `other`, and the caption says so.
 - A model keeps its colour on every chart and under every filter.
+- A model without any price is named, not drawn as 0.
 - A bucket that can still grow is marked.
 """
 
@@ -69,6 +70,7 @@ class Tile:
     id: str
     label: str
     text: str
+    unit: str
     value: str
     delta: str
     tone: Tone
@@ -88,23 +90,25 @@ def colours(models: Sequence[str]) -> dict[str, str]:
 def spend_chart(rows: Sequence[Spend], span: Window, palette: Mapping[str, str]) -> Chart:
     """Spend per bucket, stacked by model: empty buckets are 0, models beyond nine are summed as `other`."""
     starts = span.starts()
-    top, rest = ranked(rows)
+    priced = [row for row in rows if row.cost is not None]
+    top, rest = ranked(priced)
     cells: defaultdict[tuple[str, datetime], Decimal] = defaultdict(Decimal)
-    for row in rows:
-        cells[row.model if row.model in top else OTHER, _place(row.bucket, span)] += row.cost
+    for row in priced:
+        cells[row.model if row.model in top else OTHER, _place(row.bucket, span)] += row.cost or 0
     names = [*top, OTHER] if rest else list(top)
     series = [
         _series(name, [cells[name, start] for start in starts], palette.get(name, OTHER_COLOUR)) for name in names
     ]
     shown = f"showing {len(top)} of {len(top) + rest} models" if rest else ""
-    return Chart(tuple(starts), _hover(starts, span), tuple(series), span.filling(), _caption(span, shown))
+    caption = _caption(span, shown, _without_price(rows, priced))
+    return Chart(tuple(starts), _hover(starts, span), tuple(series), span.filling(), caption)
 
 
 def ranked(rows: Sequence[Spend]) -> tuple[tuple[str, ...], int]:
     """The nine models that cost most, dearest first, and how many more there are; `other` never stands for one."""
     totals: defaultdict[str, Decimal] = defaultdict(Decimal)
     for row in rows:
-        totals[row.model] += row.cost
+        totals[row.model] += row.cost or 0
     names = sorted(totals, key=lambda name: (-totals[name], name))
     keep = len(names) if len(names) <= TOP + 1 else TOP
     return tuple(names[:keep]), len(names) - keep
@@ -126,7 +130,13 @@ def latency_chart(rows: Sequence[Latency], span: Window) -> Chart:
 
 def tiles(now: Summary, before: Summary) -> tuple[Tile, ...]:
     """The headline row; a rise in cost, errors or latency is bad news, in traffic it is just news."""
-    return (_spend(now, before), _requests(now, before), _tokens(now, before), _errors(now, before), *_times(now, before))
+    return (
+        _spend(now, before),
+        _requests(now, before),
+        _tokens(now, before),
+        _errors(now, before),
+        *_times(now, before),
+    )
 
 
 def grid_rows(calls: Sequence[Call]) -> list[dict[str, object]]:
@@ -157,15 +167,17 @@ def _spend(now: Summary, before: Summary) -> Tile:
     delta, tone = formats.change(now.spend, before.spend, up="bad")
     value = "" if now.spend is None else f"{now.spend:f}"
     note = f"unpriced calls: {formats.count(now.unpriced_calls)}"
-    text = formats.money(now.spend) + (" USD" if now.spend is not None else "")
-    return Tile("spend", "Spend", text, value, delta, tone, note, f"{value or 'no priced call'} USD over priced calls")
+    text, unit = formats.money(now.spend), "USD" if now.spend is not None else ""
+    return Tile(
+        "spend", "Spend", text, unit, value, delta, tone, note, f"{value or 'no priced call'} USD over priced calls"
+    )
 
 
 def _requests(now: Summary, before: Summary) -> Tile:
     delta, tone = formats.change(now.requests, before.requests, up="neutral")
     note = f"{formats.compact(now.calls)} model calls"
     exact = f"{formats.count(now.requests)} requests, {formats.count(now.calls)} model calls"
-    return Tile("requests", "Requests", formats.compact(now.requests), str(now.requests), delta, tone, note, exact)
+    return Tile("requests", "Requests", formats.compact(now.requests), "", str(now.requests), delta, tone, note, exact)
 
 
 def _tokens(now: Summary, before: Summary) -> Tile:
@@ -174,7 +186,7 @@ def _tokens(now: Summary, before: Summary) -> Tile:
     parts = (("in", now.input_tokens), ("out", now.output_tokens), ("cached", now.cache_read_tokens))
     note = " · ".join(f"{formats.compact(value)} {name}" for name, value in parts)
     exact = ", ".join(f"{formats.count(value)} {name}" for name, value in parts) + "; cached is part of in"
-    return Tile("tokens", "Tokens", formats.compact(total), str(total), delta, tone, note, exact)
+    return Tile("tokens", "Tokens", formats.compact(total), "", str(total), delta, tone, note, exact)
 
 
 def _errors(now: Summary, before: Summary) -> Tile:
@@ -183,7 +195,7 @@ def _errors(now: Summary, before: Summary) -> Tile:
     note = f"{formats.count(now.failed_calls)} of {formats.compact(now.calls)} calls"
     value = "" if rates[0] is None else f"{rates[0]:.6f}"
     text = formats.percent(now.failed_calls, now.calls)
-    return Tile("errors", "Error rate", text, value, delta, tone, note, "failed model calls over all model calls")
+    return Tile("errors", "Error rate", text, "", value, delta, tone, note, "failed model calls over all model calls")
 
 
 def _times(now: Summary, before: Summary) -> tuple[Tile, Tile]:
@@ -196,7 +208,9 @@ def _times(now: Summary, before: Summary) -> tuple[Tile, Tile]:
         delta, tone = formats.change(value, old, up="bad")
         exact = formats.NOTHING if value is None else f"{value:,.3f} ms"
         made.append(
-            Tile(name, label, formats.duration(value), "" if value is None else repr(value), delta, tone, note, exact)
+            Tile(
+                name, label, formats.duration(value), "", "" if value is None else repr(value), delta, tone, note, exact
+            )
         )
     return made[0], made[1]
 
@@ -216,9 +230,15 @@ def _hover(starts: Sequence[datetime], span: Window) -> tuple[str, ...]:
     return tuple(labels)
 
 
-def _caption(span: Window, detail: str) -> str:
+def _without_price(rows: Sequence[Spend], priced: Sequence[Spend]) -> str:
+    names = sorted({row.model for row in rows} - {row.model for row in priced})
+    more = f" and {len(names) - 2} more" if len(names) > 2 else ""  # noqa: PLR2004
+    return f"no price for {', '.join(names[:2])}{more}" if names else ""
+
+
+def _caption(span: Window, *details: str) -> str:
     seconds = int(span.bucket.total_seconds())
     sizes = ((604_800, "week"), (86_400, "day"), (3600, "hour"), (60, "minute"))
     size, unit = next((size, unit) for size, unit in sizes if seconds % size == 0)
     step = f"per {unit}" if seconds == size else f"per {seconds // size} {unit}s"
-    return " · ".join(part for part in (f"{step}, UTC", detail) if part)
+    return " · ".join(part for part in (f"{step}, UTC", *details) if part)

@@ -6,13 +6,12 @@ import json
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from tollmeter.dashboards.cache import Cache
 from tollmeter.dashboards.filters import Selection, Window, previous
 from tollmeter.dashboards.records import Board, Call, Extent, Latency, Spend, Summary
+from tollmeter.model.errors import TollmeterError
 from tollmeter.model.names import EVENT_TABLES
 
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from tollmeter.model.home import Home
     from tollmeter.sql.engine import Engine
 
-ENGINE: Final = "duckdb"
 SIMULATED_TAG: Final = "tollmeter.simulated"
 _KEPT_ANSWERS: Final = 64
 _KEPT_SECONDS: Final = 60.0
@@ -31,78 +29,77 @@ Row = dict[str, Any]
 
 
 class Lake:
-    """The lake of a home as the page asks it; answers are kept for a minute, and dropped when the lake changes."""
+    """The lake of a home as the page asks it; answers are kept for a minute, and asked anew once the lake changed."""
 
     def __init__(self, home: Home) -> None:
         self._home = home
-        self._lock = threading.Lock()  # a DuckDB connection serves one query at a time
+        self._lock = threading.Lock()
         self._catalog: Catalog | None = None
         self._engine: Engine | None = None
-        self._seen: tuple[str, ...] | None = None
+        self._seen: tuple[str, ...] = ()
         self._boards = Cache[Board](_KEPT_ANSWERS, _KEPT_SECONDS)
 
     def board(self, selection: Selection, span: Window) -> Board:
         """Everything the page shows for a selection over a window."""
-        with self._lock:
-            key = (self._snapshot(), span.start, span.end, selection.models)
-            return self._boards.get(key, lambda: self._read(selection, span))
-
-    def close(self) -> None:
-        """Let go of the engine; the next question opens it again."""
-        with self._lock:
-            self._close()
-
-    def _read(self, selection: Selection, span: Window) -> Board:
-        with self._queries() as engine:
-            extent = _extent(engine)
-            if extent.last is None:
-                return Board(extent)
-            now, before = _parameters(selection, span), _parameters(selection, previous(span, selection))
-            bucket = {"bucket_s": int(span.bucket.total_seconds())}
-            return Board(
-                extent,
-                now=_summary(engine, now),
-                before=_summary(engine, before),
-                spend=tuple(_spend(engine, now | bucket)),
-                latency=tuple(_latency(engine, now | bucket)),
-                calls=tuple(_calls(engine, now | {"limit": _RECENT_CALLS})),
-                simulated=_simulated(engine, now),
-            )
-
-    @contextmanager
-    def _queries(self) -> Iterator[Engine]:
-        from tollmeter.sql.engine import open_engine
-
-        if self._engine is None:
-            self._engine = open_engine(ENGINE, self._home)
+        engine, snapshot = self._newest()
+        key = (snapshot, span.start, span.end, selection.models)
         try:
-            yield self._engine
-        except BaseException:
-            self._close()  # a fresh connection next time, whatever this one is left in
+            return self._boards.get(key, lambda: _board(engine, selection, span))
+        except TollmeterError:
+            self._forget(engine)
             raise
 
-    def _snapshot(self) -> tuple[str, ...]:
-        """Where the metadata of each table stands now; a commit moves it, and the engine is opened anew."""
-        from pyiceberg.exceptions import NoSuchTableError
+    def _newest(self) -> tuple[Engine, tuple[str, ...]]:
+        from tollmeter.sql.catalog import open_catalog
+        from tollmeter.sql.engine import ENGINE_DUCKDB, open_engine
 
-        from tollmeter.sql.catalog import NAMESPACE, open_catalog
+        with self._lock:
+            self._catalog = self._catalog or open_catalog(self._home)
+            seen = _versions(self._catalog)
+            if self._engine is None:
+                self._engine = open_engine(ENGINE_DUCKDB, self._home)
+            elif seen != self._seen:
+                self._engine.refresh()
+            self._seen = seen
+            return self._engine, seen
 
-        catalog = self._catalog = self._catalog or open_catalog(self._home)
-        seen = []
-        for table in EVENT_TABLES:
-            try:
-                seen.append(catalog.load_table((NAMESPACE, table)).metadata_location)
-            except NoSuchTableError:
-                seen.append("")
-        if tuple(seen) != self._seen:
-            self._close()
-            self._seen = tuple(seen)
-        return tuple(seen)
+    def _forget(self, engine: Engine) -> None:
+        """After a failure the next question opens an engine anew, whatever state this one was left in."""
+        with self._lock:
+            if self._engine is engine:
+                self._engine = None
 
-    def _close(self) -> None:
-        if self._engine is not None:
-            self._engine.close()
-            self._engine = None
+
+def _versions(catalog: Catalog) -> tuple[str, ...]:
+    """Where the metadata of each table stands: a commit moves it."""
+    from pyiceberg.exceptions import NoSuchTableError
+
+    from tollmeter.sql.catalog import NAMESPACE
+
+    found = []
+    for table in EVENT_TABLES:
+        try:
+            found.append(catalog.load_table((NAMESPACE, table)).metadata_location)
+        except NoSuchTableError:
+            found.append("")
+    return tuple(found)
+
+
+def _board(engine: Engine, selection: Selection, span: Window) -> Board:
+    extent = _extent(engine)
+    if extent.last is None:
+        return Board(extent)
+    now, before = _parameters(selection, span), _parameters(selection, previous(span, selection))
+    bucket = {"bucket_s": int(span.bucket.total_seconds())}
+    return Board(
+        extent,
+        now=_summary(engine, now),
+        before=_summary(engine, before),
+        spend=tuple(_spend(engine, now | bucket)),
+        latency=tuple(_latency(engine, now | bucket)),
+        calls=tuple(_calls(engine, now | {"limit": _RECENT_CALLS})),
+        simulated=_simulated(engine, now),
+    )
 
 
 def simulated_fields(tag: str) -> list[str]:
@@ -154,7 +151,7 @@ def _summary(engine: Engine, parameters: Row) -> Summary:
 
 def _spend(engine: Engine, parameters: Row) -> Iterator[Spend]:
     for row in _rows(engine, "dashboard_spend", **parameters):
-        yield Spend(row["bucket_start"], row["model"], Decimal(row["cost_usd"] or 0), row["calls"])
+        yield Spend(row["bucket_start"], row["model"], row["cost_usd"], row["calls"])
 
 
 def _latency(engine: Engine, parameters: Row) -> Iterator[Latency]:

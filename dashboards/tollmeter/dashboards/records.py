@@ -25,11 +25,11 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Spend:
-    """What one model cost in one bucket."""
+    """What one model cost in one bucket; None where none of its calls has a price."""
 
     bucket: datetime
     model: str
-    cost: Decimal
+    cost: Decimal | None
     calls: int
 
 

@@ -14,7 +14,7 @@ TILE_NAMES: Final = {
     "latency": "p95 latency",
     "ttft": "p95 first token",
 }
-TREND: Final = "vs previous period"
+TREND: Final = "vs previous"
 
 
 def tile_row(tiles: tuple[Tile, ...]) -> list[Any]:
@@ -39,19 +39,21 @@ def skeleton_row() -> list[Any]:
 def _tile(tile: Tile) -> Any:
     from dash import html
 
+    exact: dict[str, Any] = {"data-value": tile.value}
     warn = tile.id == "spend" and not tile.note.endswith(": 0")
     return html.Div(
         [
             html.Div(tile.label, className="tm-label"),
-            html.Div(tile.text, className="tm-number"),
+            html.Div([tile.text, html.Span(tile.unit, className="tm-unit")], className="tm-number"),
             html.Div(
                 [html.Span(tile.delta, className=f"tm-delta tm-{tile.tone}"), html.Span(TREND, className="tm-trend")],
                 className="tm-change",
+                title="against the period of the same length just before",
             ),
             html.Div(tile.note, id=f"note-{tile.id}", className="tm-note tm-warn" if warn else "tm-note"),
         ],
         id=f"tile-{tile.id}",
         className="tm-tile",
         title=tile.help,
-        **{"data-value": tile.value},
+        **exact,
     )

@@ -1,10 +1,22 @@
 -- name: dashboard_calls
 -- purpose: newest model calls of a period
--- param start timestamp: first moment, UTC
--- param end timestamp: first moment after, UTC
+-- param start timestamp = -30d: first moment, UTC
+-- param end timestamp = now: first moment after, UTC
 -- param models text = '': models separated by |; empty means all
 -- param limit int = 200: rows
--- columns: event_id, timestamp, model, route, tenant_id, status, error_type, input_tokens, output_tokens, cost_usd, cost_status, latency_ms, ttft_ms
+-- column event_id varchar: id of the call
+-- column timestamp timestamp: when it began, UTC
+-- column model varchar: model that answered, else the model asked for
+-- column route varchar: route template
+-- column tenant_id varchar: tenant
+-- column status varchar: ok, error or partial
+-- column error_type varchar: class or code of the error
+-- column input_tokens bigint: all input
+-- column output_tokens bigint: all output
+-- column cost_usd decimal(18,12): cost, null where unknown
+-- column cost_status varchar: priced, estimated, partial, unpriced or inconsistent
+-- column latency_ms double: until the end of the answer
+-- column ttft_ms double: until the first token
 select
     event_id,
     "timestamp",

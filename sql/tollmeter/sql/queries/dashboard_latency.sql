@@ -1,10 +1,14 @@
 -- name: dashboard_latency
 -- purpose: quantiles of call latency per bucket of time
--- param start timestamp: first moment, UTC; buckets count from it
--- param end timestamp: first moment after, UTC
--- param bucket_s int = 86400: seconds of a bucket
+-- param start timestamp = -30d: first moment, UTC
+-- param end timestamp = now: first moment after, UTC
+-- param bucket_s int = 86400: seconds of a bucket; buckets count from start
 -- param models text = '': models separated by |; empty means all
--- columns: bucket_start, p50_ms, p95_ms, p99_ms, calls
+-- column bucket_start timestamp: start of the bucket, UTC
+-- column p50_ms double: median latency
+-- column p95_ms double: 95th percentile
+-- column p99_ms double: 99th percentile
+-- column calls bigint: calls with a latency
 with calls as (
     select
         dateadd(second, cast(floor(datediff(second, :start, "timestamp") / :bucket_s) * :bucket_s as integer), :start) as bucket_start,

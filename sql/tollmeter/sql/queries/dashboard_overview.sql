@@ -1,9 +1,18 @@
 -- name: dashboard_overview
 -- purpose: headline numbers of one period, in one row
--- param start timestamp: first moment, UTC
--- param end timestamp: first moment after, UTC
+-- param start timestamp = -30d: first moment, UTC
+-- param end timestamp = now: first moment after, UTC
 -- param models text = '': models separated by |; empty means all
--- columns: spend, calls, failed_calls, unpriced_calls, input_tokens, output_tokens, cache_read_tokens, requests, p95_latency_ms, p95_ttft_ms
+-- column spend decimal(38,12): sum over priced calls, USD; null where there is none
+-- column calls bigint: model calls
+-- column failed_calls bigint: of them with status error
+-- column unpriced_calls bigint: of them with usage but without a price
+-- column input_tokens bigint: sum
+-- column output_tokens bigint: sum
+-- column cache_read_tokens bigint: sum, part of input_tokens
+-- column requests bigint: requests served; with a model filter those that called such a model
+-- column p95_latency_ms double: 95th percentile of call latency
+-- column p95_ttft_ms double: 95th percentile of time to first token
 with calls as (
     select
         request_id, status, cost_usd, cost_status, input_tokens, output_tokens, cache_read_tokens, latency_ms, ttft_ms

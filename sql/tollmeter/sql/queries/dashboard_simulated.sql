@@ -1,9 +1,10 @@
 -- name: dashboard_simulated
 -- purpose: which fields of a period's calls were simulated, as their tag tollmeter.simulated says
--- param start timestamp: first moment, UTC
--- param end timestamp: first moment after, UTC
+-- param start timestamp = -30d: first moment, UTC
+-- param end timestamp = now: first moment after, UTC
 -- param models text = '': models separated by |; empty means all
--- columns: simulated, calls
+-- column simulated varchar: the tag as written
+-- column calls bigint: calls that carry it
 select regexp_substr(tags, '"tollmeter[.]simulated": ?"[^"]*"') as simulated, count(*) as calls
 from llm_calls
 where event_date >= cast(:start as date)

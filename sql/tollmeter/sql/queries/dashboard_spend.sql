@@ -1,10 +1,13 @@
 -- name: dashboard_spend
 -- purpose: cost and calls per bucket of time and model; the model that answered, else the model asked for
--- param start timestamp: first moment, UTC; buckets count from it
--- param end timestamp: first moment after, UTC
--- param bucket_s int = 86400: seconds of a bucket
+-- param start timestamp = -30d: first moment, UTC
+-- param end timestamp = now: first moment after, UTC
+-- param bucket_s int = 86400: seconds of a bucket; buckets count from start
 -- param models text = '': models separated by |; empty means all
--- columns: bucket_start, model, cost_usd, calls
+-- column bucket_start timestamp: start of the bucket, UTC
+-- column model varchar: model that answered, else the model asked for
+-- column cost_usd decimal(38,12): sum over priced calls; null where none has a price
+-- column calls bigint: model calls
 with calls as (
     select
         dateadd(second, cast(floor(datediff(second, :start, "timestamp") / :bucket_s) * :bucket_s as integer), :start) as bucket_start,
