@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tollmeter.model.home import Home
+
+
+class BeyondLoopbackError(Exception):
+    """A test tried to reach another machine."""
+
+
+def _refuse_beyond_loopback(event: str, arguments: tuple[Any, ...]) -> None:
+    if event != "socket.connect" or not isinstance(arguments[1], tuple):
+        return
+    host = str(arguments[1][0])
+    if host not in ("localhost", "") and not ipaddress.ip_address(host).is_loopback:
+        raise BeyondLoopbackError(f"a test tried to reach {host}")
+
+
+# An audit hook cannot be undone or bypassed, by a test or a library.
+sys.addaudithook(_refuse_beyond_loopback)
 
 ROOT = Path(__file__).resolve().parent.parent
 

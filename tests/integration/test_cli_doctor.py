@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tollmeter.model.home import Home
+from tollmeter.model.spool import close_segment, create_segment, service_folder
+
+TOLLMETER = str(Path(sys.executable).parent / "tollmeter")
+
+
+def doctor(home: Home, **env: str) -> tuple[int, dict[str, list[tuple[str, str]]]]:
+    command = [TOLLMETER, "doctor", "--json", "--home", str(home.path)]
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("OTEL_", "TOLLMETER_"))}
+    out = subprocess.run(command, capture_output=True, text=True, timeout=60, env=clean | env, check=False)
+    found: dict[str, list[tuple[str, str]]] = {}
+    for finding in json.loads(out.stdout)["findings"]:
+        found.setdefault(finding["check"], []).append((finding["level"], finding["text"]))
+    return out.returncode, found
+
+
+def test_a_fresh_home_has_seen_no_event(home: Home) -> None:
+    code, found = doctor(home)
+    assert code == 1
+    assert found["first event"] == [("finding", f"none below {home.path}; start the service and send it a request")]
+    assert found["where events go"][0] == ("ok", f"the spool at {home.spool}, because it can be written")
+    assert found["mode"][0] == ("ok", "lean: no TracerProvider and no OTEL_EXPORTER_OTLP_* endpoint here")
+
+
+def test_losses_on_events_are_added_up(home: Home) -> None:
+    segment = create_segment(service_folder(home.spool, "chat"))
+    os.write(
+        segment.fd, b'{"kind":"request","losses":{"spool_full":2}}\n{"kind":"request","losses":{"spool_full":3}}\n'
+    )
+    close_segment(segment)
+    code, found = doctor(home)
+    assert code == 1
+    assert found["lost"] == [("finding", "5 x spool_full")]
+    assert found["first event"][0][1].startswith("1 segments in the spool (chat)")
+
+
+def test_the_environment_decides_mode_and_route(home: Home) -> None:
+    _, found = doctor(home, OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:4318", TOLLMETER_ROUTE="stdout")
+    assert found["mode"] == [("ok", "otel, because OTEL_EXPORTER_OTLP_ENDPOINT is set")]
+    assert found["where events go"] == [("ok", "stdout, because TOLLMETER_ROUTE=stdout")]
+
+
+def test_a_bad_setting_is_wrong_usage(home: Home) -> None:
+    command = [TOLLMETER, "doctor", "--home", str(home.path)]
+    env = os.environ | {"TOLLMETER_MODE": "fast"}
+    out = subprocess.run(command, capture_output=True, text=True, timeout=60, env=env, check=False)
+    assert out.returncode == 2
+    assert out.stderr == "tollmeter: TOLLMETER_MODE='fast' is not allowed: expected one of auto, lean, otel\n"
