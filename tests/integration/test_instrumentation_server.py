@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+import zstandard
 from serving import BARE, get, served, spooled, stop
 
 from tollmeter.model.events import Request
@@ -66,3 +67,14 @@ def test_two_workers_write_two_segments(tmp_path: Path, home: Home) -> None:
         stop(process)
     assert ids <= set(requests_of(home))
     assert len({event.instance for event in requests_of(home).values()}) == 2
+
+
+def test_the_service_can_start_its_own_forwarder(tmp_path: Path, home: Home) -> None:
+    with served(tmp_path, home, env={"TOLLMETER_FORWARD": "true"}) as (process, url):
+        request_id = get(url + "/ping")[1]
+        stop(process)
+    deadline = time.monotonic() + 20
+    while list(home.spool.glob("svc/*.jsonl")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    shipped = [zstandard.decompress(path.read_bytes()) for path in home.raw.glob("dt=*/hour=*/*.jsonl.zst")]
+    assert any(f'"request_id":"{request_id}"'.encode() in data for data in shipped)

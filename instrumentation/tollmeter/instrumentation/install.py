@@ -133,7 +133,8 @@ def _title(app: object) -> str:
 def _start_forwarder(settings: Settings) -> None:
     import subprocess
 
-    command = [sys.executable, "-m", "tollmeter.cli.main", "forward", "--exit-with-parent"]
+    parent = ["--exit-with-parent", "--parent-pid", str(os.getpid())]
+    command = [sys.executable, "-m", "tollmeter.cli.main", "forward", *parent]
     if settings.home:
         command += ["--home", settings.home]
     subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)  # noqa: S603  our own command
