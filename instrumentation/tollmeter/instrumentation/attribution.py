@@ -51,8 +51,8 @@ class Attributor:
         return found
 
     def _from_baggage(self, value: bytes) -> dict[str, str]:
-        members = dict(m.split(";", 1)[0].partition("=")[::2] for m in value.decode("latin-1").split(","))
-        plain = {key.strip(): unquote(text.strip()) for key, text in members.items()}
+        members = [member.split(";", 1)[0].partition("=") for member in value.decode("latin-1").split(",")]
+        plain = {key.strip(): unquote(text.strip()) for key, _, text in members}
         return {field: clean_text(plain[key]) for field, key in self._baggage.items() if plain.get(key)}
 
     def _from_token(self, value: bytes) -> dict[str, str]:
