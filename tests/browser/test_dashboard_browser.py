@@ -148,9 +148,7 @@ def test_the_address_alone_brings_back_the_view(browser: Any, served: tuple[Home
     home, url = served
     browser.get(f"{url}?range=7d&model=gpt-4o,claude-sonnet-4-5")
     now = datetime.now(UTC).replace(tzinfo=None)
-    start = (
-        now.replace(hour=now.hour // 3 * 3, minute=0, second=0, microsecond=0) + timedelta(hours=3) - timedelta(days=7)
-    )
+    start = now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1) - timedelta(days=7)
     models = "coalesce(nullif(response_model, ''), request_model) in ('gpt-4o', 'claude-sonnet-4-5')"
     expected = in_lake(home, f"select sum(cost_usd) from calls where {models} and timestamp >= '{start}'")
     assert Decimal(value(browser, "spend")) == expected

@@ -29,8 +29,8 @@ def spend(day: int, model: str, cost: str) -> Spend:
     ("name", "buckets", "start"),
     [
         ("1h", 60, datetime(2026, 11, 23, 9, 38)),
-        ("24h", 48, datetime(2026, 11, 22, 11, 0)),
-        ("7d", 56, datetime(2026, 11, 16, 12, 0)),
+        ("24h", 24, datetime(2026, 11, 22, 11, 0)),
+        ("7d", 168, datetime(2026, 11, 16, 11, 0)),
         ("30d", 30, datetime(2026, 10, 25)),
         ("mtd", 23, datetime(2026, 11, 1)),
         ("90d", 90, datetime(2026, 8, 26)),

@@ -23,17 +23,10 @@ CUSTOM: Final = "custom"
 DEFAULT_RANGE: Final = "30d"
 
 _MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
-# Longest span a bucket serves, and the bucket: between 24 and 120 buckets stay readable as bars.
-_BUCKETS: Final = (
-    (2 * _HOUR, _MINUTE),
-    (8 * _HOUR, 5 * _MINUTE),
-    (2 * _DAY, 30 * _MINUTE),
-    (4 * _DAY, _HOUR),
-    (10 * _DAY, 3 * _HOUR),
-    (120 * _DAY, _DAY),
-)
-_LONGEST: Final = 7 * _DAY
-_EPOCH: Final = datetime(1970, 1, 5)  # noqa: DTZ001 - the lake holds UTC without zone; a Monday, so weeks start on it
+BUCKET_NAMES: Final = {_MINUTE: "minute", _HOUR: "hour", _DAY: "day"}
+# Longest span a bucket serves, and the bucket: some 200 bars are still told apart.
+_BUCKETS: Final = ((2 * _HOUR, _MINUTE), (8 * _DAY, _HOUR))
+_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - the lake holds UTC without zone
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +148,9 @@ def bucket_for(length: timedelta) -> timedelta:
     """The bucket that keeps a span readable.
 
     >>> bucket_for(timedelta(hours=24))
-    datetime.timedelta(seconds=1800)
+    datetime.timedelta(seconds=3600)
     """
-    return next((bucket for longest, bucket in _BUCKETS if length <= longest), _LONGEST)
+    return next((bucket for longest, bucket in _BUCKETS if length <= longest), _DAY)
 
 
 def utc_now() -> datetime:

@@ -95,11 +95,9 @@ def bucket_label(start: datetime, bucket: timedelta) -> str:
 
     >>> bucket_label(datetime(2026, 11, 23), timedelta(days=1))
     '2026-11-23'
-    >>> bucket_label(datetime(2026, 11, 23, 9), timedelta(hours=3))
-    '2026-11-23 09:00 to 12:00'
+    >>> bucket_label(datetime(2026, 11, 23, 9), timedelta(hours=1))
+    '2026-11-23 09:00 to 10:00'
     """
-    if bucket > _DAY:
-        return f"{start:%Y-%m-%d} to {start + bucket - _DAY:%Y-%m-%d}"
     if bucket == _DAY:
         return f"{start:%Y-%m-%d}"
     return f"{start:%Y-%m-%d %H:%M} to {start + bucket:%H:%M}"

@@ -17,7 +17,7 @@ from decimal import Decimal
 from typing import Final
 
 from tollmeter.dashboards import formats
-from tollmeter.dashboards.filters import Window
+from tollmeter.dashboards.filters import BUCKET_NAMES, Window
 from tollmeter.dashboards.formats import Tone
 from tollmeter.dashboards.records import Call, Latency, Spend, Summary
 from tollmeter.model.names import COST_PRICED, STATUS_ERROR, STATUS_OK
@@ -76,6 +76,7 @@ class Tile:
     tone: Tone
     note: str
     help: str
+    warn: bool = False
 
 
 def colours(models: Sequence[str]) -> dict[str, str]:
@@ -168,9 +169,12 @@ def _spend(now: Summary, before: Summary) -> Tile:
     value = "" if now.spend is None else f"{now.spend:f}"
     note = f"unpriced calls: {formats.count(now.unpriced_calls)}"
     text, unit = formats.money(now.spend), "USD" if now.spend is not None else ""
-    return Tile(
-        "spend", "Spend", text, unit, value, delta, tone, note, f"{value or 'no priced call'} USD over priced calls"
+    exact = (
+        f"{value or 'no priced call,'} USD over priced calls; unpriced are calls of unknown cost, failed ones included"
     )
+    # A failed call rarely tells its usage; more unpriced calls than failed ones is a gap in the price list.
+    warn = now.unpriced_calls > now.failed_calls
+    return Tile("spend", "Spend", text, unit, value, delta, tone, note, exact, warn)
 
 
 def _requests(now: Summary, before: Summary) -> Tile:
@@ -237,8 +241,4 @@ def _without_price(rows: Sequence[Spend], priced: Sequence[Spend]) -> str:
 
 
 def _caption(span: Window, *details: str) -> str:
-    seconds = int(span.bucket.total_seconds())
-    sizes = ((604_800, "week"), (86_400, "day"), (3600, "hour"), (60, "minute"))
-    size, unit = next((size, unit) for size, unit in sizes if seconds % size == 0)
-    step = f"per {unit}" if seconds == size else f"per {seconds // size} {unit}s"
-    return " · ".join(part for part in (f"{step}, UTC", *details) if part)
+    return " · ".join(part for part in (f"per {BUCKET_NAMES[span.bucket]}, UTC", *details) if part)

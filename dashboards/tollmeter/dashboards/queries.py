@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from tollmeter.dashboards.cache import Cache
-from tollmeter.dashboards.filters import Selection, Window, previous
+from tollmeter.dashboards.filters import BUCKET_NAMES, Selection, Window, previous
 from tollmeter.dashboards.records import Board, Call, Extent, Latency, Spend, Summary
 from tollmeter.model.errors import TollmeterError
 from tollmeter.model.names import EVENT_TABLES
@@ -90,7 +90,7 @@ def _board(engine: Engine, selection: Selection, span: Window) -> Board:
     if extent.last is None:
         return Board(extent)
     now, before = _parameters(selection, span), _parameters(selection, previous(span, selection))
-    bucket = {"bucket_s": int(span.bucket.total_seconds())}
+    bucket = {"bucket": BUCKET_NAMES[span.bucket]}
     return Board(
         extent,
         now=_summary(engine, now),
@@ -98,7 +98,7 @@ def _board(engine: Engine, selection: Selection, span: Window) -> Board:
         spend=tuple(_spend(engine, now | bucket)),
         latency=tuple(_latency(engine, now | bucket)),
         calls=tuple(_calls(engine, now | {"limit": _RECENT_CALLS})),
-        simulated=_simulated(engine, now),
+        simulated=_simulated(engine, span),
     )
 
 
@@ -113,7 +113,11 @@ def simulated_fields(tag: str) -> list[str]:
 
 
 def _parameters(selection: Selection, span: Window) -> Row:
-    return {"start": span.start, "end": span.end, "models": "|".join(selection.models)}
+    return _times(span) | {"model": ",".join(selection.models)}
+
+
+def _times(span: Window) -> Row:
+    return {"since": span.start, "until": span.end}
 
 
 def _rows(engine: Engine, query: str, **parameters: Any) -> list[Row]:
@@ -122,7 +126,7 @@ def _rows(engine: Engine, query: str, **parameters: Any) -> list[Row]:
 
 
 def _extent(engine: Engine) -> Extent:
-    rows = _rows(engine, "dashboard_extent")
+    rows = _rows(engine, "models_seen")
     if not rows:
         return Extent()
     return Extent(
@@ -134,50 +138,51 @@ def _extent(engine: Engine) -> Extent:
 
 
 def _summary(engine: Engine, parameters: Row) -> Summary:
-    row = _rows(engine, "dashboard_overview", **parameters)[0]
+    row = _rows(engine, "overview", **parameters)[0]
     return Summary(
-        spend=row["spend"],
+        spend=row["spend_usd"],
         calls=row["calls"],
         requests=row["requests"],
-        failed_calls=int(row["failed_calls"] or 0),
-        unpriced_calls=int(row["unpriced_calls"] or 0),
-        input_tokens=int(row["input_tokens"] or 0),
-        output_tokens=int(row["output_tokens"] or 0),
-        cache_read_tokens=int(row["cache_read_tokens"] or 0),
+        failed_calls=row["errors"],
+        unpriced_calls=row["unpriced_calls"],
+        input_tokens=row["input_tokens"],
+        output_tokens=row["output_tokens"],
+        cache_read_tokens=row["cache_read_tokens"],
         p95_latency_ms=row["p95_latency_ms"],
         p95_ttft_ms=row["p95_ttft_ms"],
     )
 
 
 def _spend(engine: Engine, parameters: Row) -> Iterator[Spend]:
-    for row in _rows(engine, "dashboard_spend", **parameters):
-        yield Spend(row["bucket_start"], row["model"], row["cost_usd"], row["calls"])
+    for row in _rows(engine, "spend_over_time", **parameters):
+        yield Spend(row["bucket"], row["model"], row["cost_usd"], row["calls"])
 
 
 def _latency(engine: Engine, parameters: Row) -> Iterator[Latency]:
-    for row in _rows(engine, "dashboard_latency", **parameters):
-        yield Latency(row["bucket_start"], row["p50_ms"], row["p95_ms"], row["p99_ms"], row["calls"])
+    for row in _rows(engine, "latency_over_time", **parameters):
+        quantiles = (row["p50_latency_ms"], row["p95_latency_ms"], row["p99_latency_ms"])
+        yield Latency(row["bucket"], *quantiles, calls=row["calls"])
 
 
 def _calls(engine: Engine, parameters: Row) -> Iterator[Call]:
-    for row in _rows(engine, "dashboard_calls", **parameters):
+    for row in _rows(engine, "calls_recent", **parameters):
         yield Call(
             event_id=row["event_id"],
-            timestamp=row["timestamp"],
+            timestamp=row["created_at"],
             model=row["model"],
-            route=row["route"] or "",
-            tenant=row["tenant_id"] or "",
-            status=row["status"] or "",
-            error_type=row["error_type"] or "",
+            route=row["route"],
+            tenant=row["tenant_id"],
+            status=row["status"],
+            error_type=row["error_type"],
             input_tokens=row["input_tokens"],
             output_tokens=row["output_tokens"],
             cost=row["cost_usd"],
-            cost_status=row["cost_status"] or "",
+            cost_status=row["cost_status"],
             latency_ms=row["latency_ms"],
             ttft_ms=row["ttft_ms"],
         )
 
 
-def _simulated(engine: Engine, parameters: Row) -> tuple[str, ...]:
-    tags = [row["simulated"] for row in _rows(engine, "dashboard_simulated", **parameters) if row["simulated"]]
+def _simulated(engine: Engine, span: Window) -> tuple[str, ...]:
+    tags = [row["simulated"] for row in _rows(engine, "simulated_fields", **_times(span)) if row["simulated"]]
     return tuple(dict.fromkeys(field for tag in tags for field in simulated_fields(tag)))

@@ -55,8 +55,8 @@ class Call:
     tenant: str
     status: str
     error_type: str
-    input_tokens: int | None
-    output_tokens: int | None
+    input_tokens: int
+    output_tokens: int
     cost: Decimal | None
     cost_status: str
     latency_ms: float | None

@@ -40,7 +40,6 @@ def _tile(tile: Tile) -> Any:
     from dash import html
 
     exact: dict[str, Any] = {"data-value": tile.value}
-    warn = tile.id == "spend" and not tile.note.endswith(": 0")
     return html.Div(
         [
             html.Div(tile.label, className="tm-label"),
@@ -50,7 +49,7 @@ def _tile(tile: Tile) -> Any:
                 className="tm-change",
                 title="against the period of the same length just before",
             ),
-            html.Div(tile.note, id=f"note-{tile.id}", className="tm-note tm-warn" if warn else "tm-note"),
+            html.Div(tile.note, id=f"note-{tile.id}", className="tm-note tm-warn" if tile.warn else "tm-note"),
         ],
         id=f"tile-{tile.id}",
         className="tm-tile",

@@ -8,6 +8,7 @@
 -- column calls bigint: model calls
 -- column input_tokens bigint: input tokens, cached ones included
 -- column output_tokens bigint: output tokens, reasoning included
+-- column cache_read_tokens bigint: part of input_tokens read from the provider's cache
 -- column errors bigint: failed calls
 -- column error_rate double: failed calls over calls, 0 to 1; null without calls
 -- column p95_latency_ms double: 95 of 100 calls ended within this time
@@ -16,7 +17,7 @@
 
 -- Redshift wants one ordering for all WITHIN GROUP of a SELECT, so each percentile has its own.
 WITH calls AS (
-  SELECT request_id, status, input_tokens, output_tokens, latency_ms, ttft_ms, cost_usd
+  SELECT request_id, status, input_tokens, output_tokens, cache_read_tokens, latency_ms, ttft_ms, cost_usd
   FROM llm_requests
   WHERE created_at >= CAST(:since AS TIMESTAMP)
     AND created_at < CAST(:until AS TIMESTAMP)
@@ -43,6 +44,7 @@ sums AS (
     COUNT(*) AS calls,
     CAST(COALESCE(SUM(input_tokens), 0) AS BIGINT) AS input_tokens,
     CAST(COALESCE(SUM(output_tokens), 0) AS BIGINT) AS output_tokens,
+    CAST(COALESCE(SUM(cache_read_tokens), 0) AS BIGINT) AS cache_read_tokens,
     CAST(COALESCE(SUM(CASE WHEN status = 'error' THEN 1 ELSE 0 END), 0) AS BIGINT) AS errors,
     CAST(COALESCE(SUM(CASE WHEN cost_usd IS NULL THEN 1 ELSE 0 END), 0) AS BIGINT) AS unpriced_calls
   FROM calls
@@ -53,6 +55,7 @@ SELECT
   sums.calls,
   sums.input_tokens,
   sums.output_tokens,
+  sums.cache_read_tokens,
   sums.errors,
   CAST(sums.errors AS DOUBLE PRECISION) / NULLIF(sums.calls, 0) AS error_rate,
   latency.p95_latency_ms,
