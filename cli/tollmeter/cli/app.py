@@ -9,7 +9,9 @@ from tollmeter.cli.doctor import doctor
 from tollmeter.cli.etl import etl
 from tollmeter.cli.forward import forward
 from tollmeter.cli.prices import prices
+from tollmeter.cli.query import query
 from tollmeter.cli.run import run
+from tollmeter.cli.sql import sql
 
 app = typer.Typer(
     name="tollmeter",
@@ -23,5 +25,7 @@ app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options"
 app.command()(dashboard)
 app.command()(doctor)
 app.command()(forward)
+app.command()(query)
+app.add_typer(sql, name="sql")
 app.add_typer(prices, name="prices")
 app.add_typer(etl, name="etl")

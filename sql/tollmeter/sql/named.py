@@ -64,6 +64,10 @@ class NamedQuery:
         moment = now or datetime.now(UTC)
         return {one.name: one.parse(self._given(one, given), moment) for one in self.parameters}
 
+    def parameter_help(self) -> dict[str, str]:
+        """Each parameter with its type, default and meaning, in words."""
+        return {one.name: one.in_words for one in self.parameters}
+
     def _given(self, parameter: Parameter, given: Mapping[str, object]) -> object:
         value = given.get(parameter.name, parameter.default)
         if value is None:

@@ -40,6 +40,12 @@ class Parameter:
         """What it accepts, in words."""
         return _ALLOWED.get(self.type) or "one of " + ", ".join(self.type.split("|"))
 
+    @property
+    def in_words(self) -> str:
+        """Type, default and meaning, for help texts."""
+        default = "required" if self.default is None else f"default {self.default!r}"
+        return f"{self.type}, {default}: {self.description}"
+
     def parse(self, value: object, now: datetime) -> Value:
         """The value to bind; times are UTC without zone, as in the lake.
 
