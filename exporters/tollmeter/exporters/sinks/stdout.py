@@ -34,6 +34,7 @@ _ALWAYS: Final[dict[str, dict[str, Any]]] = {
     KIND_REQUEST: {"request_id": "", "user_id": "", "duration_ms": 0.0},
     KIND_RUN: {"duration_ms": 0.0},
 }
+_UNREADABLE: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 _FIRST_SERVER_ERROR: Final = 500
 _PATIENCE_S: Final = 2.0
 
@@ -92,7 +93,7 @@ def log_record(line: bytes) -> dict[str, Any] | None:
     """
     try:
         event = msgspec.json.decode(line, type=dict[str, Any])
-    except (msgspec.DecodeError, RecursionError):
+    except _UNREADABLE:
         return None
     kind = str(event.get("kind", ""))
     first = {
@@ -105,7 +106,10 @@ def log_record(line: bytes) -> dict[str, Any] | None:
 
 def _log_line(line: bytes) -> bytes:
     record = log_record(line)
-    return b"" if record is None else msgspec.json.encode(record) + b"\n"
+    try:
+        return b"" if record is None else msgspec.json.encode(record) + b"\n"
+    except _UNREADABLE:  # a lone surrogate can be read and not be written
+        return b""
 
 
 def _failed(event: dict[str, Any]) -> bool:

@@ -1,0 +1,358 @@
+"""The forwarder over a real spool, real processes and a real file system."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from tollmeter.exporters import forwarder as forwarder_module
+from tollmeter.exporters.forwarder import Forwarder
+from tollmeter.exporters.sinks.base import Receipt
+from tollmeter.exporters.sinks.memory import MemoryLines, MemorySegments
+from tollmeter.exporters.sinks.raw import RawFolder
+from tollmeter.model.errors import LockedError, TransientError
+from tollmeter.model.events import Request, Run, decode, encode
+from tollmeter.model.home import Home
+from tollmeter.model.ids import new_event_id
+from tollmeter.model.settings import Settings
+from tollmeter.model.spool import OpenSegment, close_segment, create_segment, service_folder
+
+COMMAND = (sys.executable, "-m", "tollmeter.cli.main", "forward")
+SETTINGS = Settings.load({}, forward_interval_s=0.05)
+WRITER = """
+import os, sys, time
+from pathlib import Path
+from tollmeter.model.events import Request, encode, utc_now
+from tollmeter.model.ids import new_event_id
+from tollmeter.model.spool import create_segment, service_folder
+segment = create_segment(service_folder(Path(sys.argv[1]), "chat"))
+for _ in range(int(sys.argv[2])):
+    event = Request(event_id=new_event_id(), timestamp=utc_now(), service="chat", duration_ms=1.0)
+    os.write(segment.fd, encode(event))
+    print(event.event_id, flush=True)
+os.write(segment.fd, b'{"kind":"request","event_id":"to')
+time.sleep(60)
+"""
+
+
+def write(home: Home, count: int, *, service: str = "chat", close: bool = True) -> tuple[list[str], OpenSegment]:
+    segment = create_segment(service_folder(home.spool, service))
+    ids = [new_event_id() for _ in range(count)]
+    for event_id in ids:
+        os.write(segment.fd, encode(Request(event_id=event_id, timestamp=datetime.now(UTC), service=service)))
+    if close:
+        close_segment(segment)
+    return ids, segment
+
+
+def raw_lines(home: Home) -> list[bytes]:
+    objects = sorted(home.raw.glob("dt=*/hour=*/*.jsonl.zst"))
+    return [line for path in objects for line in zstandard.decompress(path.read_bytes()).splitlines()]
+
+
+def event_ids(lines: Iterable[bytes], *, service: str = "chat") -> list[str]:
+    return [event.event_id for event in map(decode, lines) if event.service == service]
+
+
+def runs(lines: Iterable[bytes]) -> list[Run]:
+    return [event for event in map(decode, lines) if isinstance(event, Run)]
+
+
+def spooled(home: Home) -> list[str]:
+    return [path.name for path in home.spool.glob("*/*")]
+
+
+def test_closed_segments_become_objects_and_leave_the_spool(home: Home) -> None:
+    ids = write(home, 50)[0] + write(home, 30, service="search")[0]
+    report = Forwarder(home, SETTINGS).run_once()
+    report.check()
+    lines = raw_lines(home)
+    assert sorted(event_ids(lines) + event_ids(lines, service="search")) == sorted(ids)
+    assert (report.of("raw", "produced"), report.of("raw", "acknowledged"), report.of("raw", "objects")) == (80, 80, 2)
+    assert spooled(home) == []
+    assert (report.waiting, report.errors) == (0, {})
+
+
+def test_it_reports_itself_once_and_only_when_something_happened(home: Home) -> None:
+    write(home, 5)
+    Forwarder(home, SETTINGS).run_once()
+    [run] = runs(raw_lines(home))
+    assert (run.service, run.component, run.outcome) == ("tollmeter", "forward", "ok")
+    assert run.counts == {"raw.produced": 5, "raw.acknowledged": 5, "raw.objects": 1}
+    for _ in range(3):
+        assert Forwarder(home, SETTINGS).run_once().counts == {}
+    assert len(runs(raw_lines(home))) == 1
+    assert spooled(home) == []
+
+
+def test_a_heartbeat_flows_while_nothing_happens_and_feeds_on_nothing(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tollmeter.exporters.self_report._BUSY_S", 0.05)
+    monkeypatch.setattr("tollmeter.exporters.self_report._IDLE_S", 0.4)
+    settings = Settings.load({}, forward_interval_s=0.02, segment_max_age_s=0.1)
+    stop = threading.Event()
+    threading.Timer(1.5, stop.set).start()
+    report = Forwarder(home, settings).run(stop)
+    told = runs(raw_lines(home))
+    assert 2 <= len(told) <= 4
+    assert all(run.counts == {} and run.lag_ms == 0.0 for run in told)
+    assert report.counts == {}
+
+
+def test_a_killed_writer_loses_its_torn_line_only_and_that_is_counted(home: Home) -> None:
+    writer = subprocess.Popen([sys.executable, "-c", WRITER, str(home.spool), "40"], stdout=subprocess.PIPE, text=True)
+    assert writer.stdout
+    ids = [writer.stdout.readline().strip() for _ in range(40)]
+    time.sleep(0.1)
+    assert Forwarder(home, SETTINGS).run_once().counts == {}, "its writer lives"
+    writer.kill()
+    writer.wait()
+    writer.stdout.close()
+    report = Forwarder(home, SETTINGS).run_once()
+    assert event_ids(raw_lines(home)) == ids
+    assert report.counts["torn_lines"] == 1
+    assert report.counts["torn_bytes"] == 32
+    assert report.counts["segments_adopted"] == 1
+
+
+def test_an_open_segment_is_tailed_by_lines_and_left_to_its_writer_by_raw(home: Home) -> None:
+    ids, segment = write(home, 3, close=False)
+    memory = MemoryLines()
+    forwarder = Forwarder(home, SETTINGS, sinks=[RawFolder(home.raw), memory])
+    report = forwarder.run_once()
+    assert event_ids(memory.lines) == ids
+    assert report.of("raw", "produced") == 0
+    assert report.lag_ms["raw"] > 0.0
+    assert report.lag_ms["memory"] == 0.0
+    os.write(
+        segment.fd, encode(Request(event_id=(last := new_event_id()), timestamp=datetime.now(UTC), service="chat"))
+    )
+    close_segment(segment)
+    forwarder.run_once()
+    assert event_ids(memory.lines) == [*ids, last]
+    assert event_ids(raw_lines(home)) == [*ids, last]
+    assert spooled(home) == []
+
+
+def test_final_takes_only_what_is_closed(home: Home) -> None:
+    _, segment = write(home, 3, close=False)
+    memory = MemoryLines()
+    Forwarder(home, SETTINGS, sinks=[memory]).run_once(final=True)
+    assert memory.lines == []
+    os.close(segment.fd)
+    Forwarder(home, SETTINGS, sinks=[memory]).run_once(final=True)
+    assert len(event_ids(memory.lines)) == 3
+
+
+def test_a_sink_that_is_down_holds_no_other_back_and_gets_everything_later(home: Home) -> None:
+    ids = write(home, 10)[0]
+    down = MemoryLines("down")
+    down.failure = ConnectionError("refused")
+    report = Forwarder(home, SETTINGS, sinks=[down, RawFolder(home.raw)]).run_once()
+    assert event_ids(raw_lines(home)) == ids
+    assert report.errors == {"down": "ConnectionError: refused"}
+    assert report.of("down", "errors") == 1
+    assert len([name for name in spooled(home) if name.endswith(".jsonl")]) == 2, "kept for the sink that is down"
+    [run] = runs(raw_lines(home))
+    assert (run.outcome, run.error_type) == ("error", "sink down")
+
+    down.failure = None
+    report = Forwarder(home, SETTINGS, sinks=[down, RawFolder(home.raw)]).run_once()
+    report.check()
+    assert event_ids(down.lines) == ids
+    assert event_ids(raw_lines(home)) == ids, "and raw has nothing twice"
+    assert spooled(home) == []
+
+
+def test_a_failing_sink_is_left_alone_for_a_while(home: Home) -> None:
+    write(home, 1)
+    attempts = []
+
+    class Down(MemoryLines):
+        def send(self, lines: list[bytes]) -> Receipt:
+            attempts.append(time.monotonic())
+            raise ConnectionError
+
+    stop = threading.Event()
+    threading.Timer(1.2, stop.set).start()
+    Forwarder(home, SETTINGS, sinks=[Down(), MemorySegments()]).run(stop)
+    assert 2 <= len(attempts) <= 3
+    assert attempts[1] - attempts[0] >= 0.5
+
+
+def test_a_durable_sink_that_is_down_keeps_every_segment(home: Home) -> None:
+    ids = write(home, 10)[0]
+    durable, lines = MemorySegments(), MemoryLines()
+    durable.failure = OSError("down")
+    settings = Settings.load({}, sink_max_lag_s=0.001)
+    report = Forwarder(home, settings, sinks=[durable, lines]).run_once()
+    assert report.errors == {"memory_segments": "OSError: down"}
+    assert event_ids(lines.lines) == ids
+    durable.failure = None
+    Forwarder(home, settings, sinks=[durable, lines]).run_once()
+    assert event_ids(b"".join(durable.objects.values()).splitlines()) == ids
+    assert event_ids(lines.lines) == ids
+    assert spooled(home) == []
+
+
+def test_a_sink_beyond_its_lag_is_passed_over_and_what_it_missed_is_counted(home: Home) -> None:
+    write(home, 10)
+    down = MemoryLines("down")
+    down.failure = ConnectionError("refused")
+    settings = Settings.load({}, sink_max_lag_s=0.001)
+    time.sleep(0.01)
+    report = Forwarder(home, settings, sinks=[down, RawFolder(home.raw)]).run_once()
+    report.check()
+    assert (report.of("down", "produced"), report.of("down", "dropped")) == (10, 10)
+    assert report.of("down", "dropped_late") == 10
+    assert len(event_ids(raw_lines(home))) == 10
+    assert not (home.spool / "chat").exists() or list((home.spool / "chat").iterdir()) == []
+
+
+def test_a_partly_taken_batch_goes_on_where_it_stopped(home: Home) -> None:
+    ids = write(home, 10)[0]
+
+    class Picky(MemoryLines):
+        def send(self, lines: list[bytes]) -> Receipt:
+            self.lines += lines[:3]
+            return Receipt(acknowledged=2, dropped=1, error="full")
+
+    sink = Picky()
+    for _ in range(4):
+        Forwarder(home, SETTINGS, sinks=[sink]).run_once()
+    assert event_ids(sink.lines)[:9] == ids[:9]
+
+
+def test_killed_after_the_upload_the_next_run_stores_nothing_under_a_later_hour(home: Home) -> None:
+    ids = write(home, 10)[0]
+    script = f"""
+import os
+from pathlib import Path
+from tollmeter.exporters.forwarder import Forwarder
+from tollmeter.exporters.sinks.raw import RawFolder
+from tollmeter.model.home import Home
+from tollmeter.model.settings import Settings
+class Dies(RawFolder):
+    def key_for(self, segment_id, now):
+        return f"dt=2020-01-01/hour=03/{{segment_id}}.jsonl.zst"
+    def store(self, source, key):
+        super().store(source, key)
+        os._exit(9)
+home = Home(Path({str(home.path)!r}))
+Forwarder(home, Settings.load({{}}), sinks=[Dies(home.raw)]).run_once()
+"""
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 9
+    report = Forwarder(home, SETTINGS).run_once()
+    assert event_ids(raw_lines(home)) == ids
+    assert [path.parent.name for path in home.raw.glob("dt=2020*/*/*")] == ["hour=03"]
+    assert report.of("raw", "acknowledged") == 10
+    assert not (home.spool / "chat").exists() or list((home.spool / "chat").iterdir()) == []
+
+
+def test_an_attempt_that_left_nothing_is_stored_under_the_hour_it_succeeds_in(home: Home) -> None:
+    write(home, 10)
+
+    class Early(RawFolder):
+        def key_for(self, segment_id: str, now: datetime) -> str:
+            return f"dt=2020-01-01/hour=03/{segment_id}.jsonl.zst"
+
+        def store(self, source: Path, key: str) -> None:
+            (self._root / key).parent.mkdir(parents=True)
+            (self._root / key).with_name(f".{Path(key).name}.tmp").write_bytes(b"half")
+            raise OSError(28, "No space left on device")
+
+    assert Forwarder(home, SETTINGS, sinks=[Early(home.raw)]).run_once().errors
+    Forwarder(home, SETTINGS).run_once()
+    assert list(home.raw.glob("dt=2020*/*/*")) == []
+    assert list(home.raw.glob("dt=2020*/*/.*")) == []
+    assert len(event_ids(raw_lines(home))) == 10
+
+
+def test_an_object_of_today_is_an_acknowledgement_even_when_the_state_is_lost(home: Home) -> None:
+    ids, segment = write(home, 10)
+    source = segment.path.with_name(segment.path.name.replace(".open", ""))
+    now = datetime.now(UTC)
+    other = f"dt={now:%Y-%m-%d}/hour={(now.hour + 1) % 24:02}/{source.name}.zst"
+    RawFolder(home.raw).store(source, other)
+    Forwarder(home, SETTINGS).run_once()
+    assert event_ids(raw_lines(home)) == ids
+
+
+def test_the_second_forwarder_is_refused(home: Home) -> None:
+    stop = threading.Event()
+    first = threading.Thread(target=Forwarder(home, SETTINGS).run, args=(stop,))
+    first.start()
+    lock = home.state / forwarder_module.FOLDER / "lock"
+    while not (lock.exists() and lock.read_text().strip()):
+        time.sleep(0.01)
+    with pytest.raises(LockedError, match=f"process {os.getpid()}"):
+        Forwarder(home, SETTINGS).run_once()
+    refused = subprocess.run(
+        [*COMMAND, "--once", "--json", "--home", home.path], capture_output=True, text=True, check=False
+    )
+    stop.set()
+    first.join()
+    assert refused.returncode == 1
+    assert json.loads(refused.stderr)["error"] == "LockedError"
+    assert Forwarder(home, SETTINGS).run_once().errors == {}
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_does_not_keep_the_lock(home: Home) -> None:
+    children = []
+
+    class Forks(MemoryLines):
+        def send(self, lines: list[bytes]) -> Receipt:
+            child = os.fork()
+            if child == 0:
+                signal.pause()
+            children.append(child)
+            return super().send(lines)
+
+    write(home, 1)
+    Forwarder(home, SETTINGS, sinks=[Forks()]).run_once()
+    try:
+        assert Forwarder(home, SETTINGS).run_once().errors == {}
+    finally:
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+
+
+def test_a_home_that_cannot_be_written_is_a_clear_error(home: Home) -> None:
+    home.path.mkdir()
+    home.state.write_text("a file where a folder belongs")
+    with pytest.raises(TransientError, match="forwarder cannot work"):
+        Forwarder(home, SETTINGS).run_once()
+
+
+def test_an_idle_forwarder_costs_next_to_nothing(home: Home) -> None:
+    write(home, 3)
+    stop = threading.Event()
+    threading.Timer(2.0, stop.set).start()
+    before = time.process_time()
+    Forwarder(home, Settings.load({})).run(stop)
+    assert time.process_time() - before < 0.2
+
+
+def test_two_backlogs_are_drained_in_turns(home: Home) -> None:
+    ids = [event_id for _ in range(12) for event_id in write(home, 300)[0]]
+    memory = MemoryLines()
+    report = Forwarder(home, SETTINGS, sinks=[RawFolder(home.raw), memory]).run_once()
+    report.check()
+    assert Counter(event_ids(memory.lines)) == Counter(ids)
+    assert Counter(event_ids(raw_lines(home))) == Counter(ids)
+    assert report.of("raw", "objects") == 12
