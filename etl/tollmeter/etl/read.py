@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from tollmeter.etl.plan import Plan
 
-PART_LINES: Final = 250_000
-PART_BYTES: Final = 256 << 20
+PART_LINES: Final = 100_000
+PART_BYTES: Final = 128 << 20
 """A part ends at this many lines or bytes of lines; each part is committed on its own."""
 
 

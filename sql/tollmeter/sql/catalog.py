@@ -25,8 +25,10 @@ def open_catalog(home: Home) -> Catalog:
     except ModuleNotFoundError as error:
         raise MissingExtraError("pyiceberg", "etl") from error
     home.lake.mkdir(parents=True, exist_ok=True)
-    catalog = SqlCatalog(
-        "tollmeter", uri=f"sqlite:///{home.lake / 'catalog.sqlite'}", warehouse=f"file://{home.lake}", echo="false"
-    )
+    from sqlalchemy.engine import URL
+
+    uri = URL.create("sqlite", database=str(home.lake / "catalog.sqlite")).render_as_string()
+    # A plain path: pyiceberg cuts a `file:` address at the first `#` or `?` and would write elsewhere.
+    catalog = SqlCatalog("tollmeter", uri=uri, warehouse=str(home.lake), echo="false")
     catalog.create_namespace_if_not_exists(NAMESPACE)
     return catalog
