@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from tollmeter.cli.alarms import alarms
 from tollmeter.cli.dashboard import dashboard
 from tollmeter.cli.doctor import doctor
 from tollmeter.cli.etl import etl
@@ -27,5 +28,6 @@ app.command()(doctor)
 app.command()(forward)
 app.command()(query)
 app.add_typer(sql, name="sql")
+app.add_typer(alarms, name="alarms")
 app.add_typer(prices, name="prices")
 app.add_typer(etl, name="etl")

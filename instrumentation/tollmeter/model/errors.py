@@ -5,9 +5,11 @@ TollmeterError
 ├── UsageError            the caller asked for something that cannot be     exit 2
 │   ├── SettingError      a setting has a value that is not allowed
 │   ├── UnknownNameError  a query, metric, alarm, model … of that name does not exist
+│   ├── DefinitionError   a definition file says something that is not allowed
 │   └── MissingExtraError an optional dependency is not installed
 ├── DataError             input that cannot be understood                   exit 1
 │   ├── EventError        one line is not a valid event
+│   ├── QueryError        a statement that cannot be parsed or run
 │   └── InvariantError    rows were lost or doubled; nothing was hidden
 └── TransientError        trying again may help                             exit 1
     ├── LockedError       another process holds the lock
@@ -61,6 +63,13 @@ class UnknownNameError(UsageError):
         super().__init__(f"no {kind} named {name!r}; {hint}")
 
 
+class DefinitionError(UsageError):
+    """A definition file says something that is not allowed; the message names file, line, value and what is."""
+
+    def __init__(self, source: str, line: int, found: str, allowed: str) -> None:
+        super().__init__(f"{source}, line {line}: {found} is not allowed: expected {allowed}")
+
+
 class MissingExtraError(UsageError):
     """An optional dependency is not installed; the message names the extra that brings it."""
 
@@ -74,6 +83,10 @@ class DataError(TollmeterError):
 
 class EventError(DataError):
     """One line is not a valid event."""
+
+
+class QueryError(DataError):
+    """A statement that cannot be parsed or run."""
 
 
 class InvariantError(DataError):

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from tollmeter.model.errors import DataError, MissingExtraError
-
-
-class QueryError(DataError):
-    """A statement that cannot be parsed or run."""
+from tollmeter.model.errors import MissingExtraError, QueryError
 
 
 @lru_cache(maxsize=512)

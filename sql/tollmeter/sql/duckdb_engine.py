@@ -8,9 +8,9 @@ from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from tollmeter.model.errors import MissingExtraError
+from tollmeter.model.errors import MissingExtraError, QueryError
 from tollmeter.sql.catalog import open_catalog
-from tollmeter.sql.dialect import QueryError, to_duckdb
+from tollmeter.sql.dialect import to_duckdb
 from tollmeter.sql.lake_views import LakeViews
 from tollmeter.sql.named import load
 

@@ -2,6 +2,8 @@
 -- purpose: model calls and what went wrong with them per minute, oldest first; alarms are tried on these counts
 -- param since timestamp = -7d: calls from then on
 -- param until timestamp = now: calls before then
+-- param service text = '': service; empty means all
+-- param environment text = '': environment; empty means all
 -- column minute timestamp: start of the minute, UTC
 -- column calls bigint: model calls
 -- column errors bigint: failed calls
@@ -19,5 +21,7 @@ FROM llm_requests
 WHERE created_at >= CAST(:since AS TIMESTAMP)
   AND created_at < CAST(:until AS TIMESTAMP)
   AND event_date BETWEEN CAST(:since AS DATE) AND CAST(:until AS DATE)
+  AND (CAST(:service AS VARCHAR) = '' OR service = CAST(:service AS VARCHAR))
+  AND (CAST(:environment AS VARCHAR) = '' OR environment = CAST(:environment AS VARCHAR))
 GROUP BY 1
 ORDER BY minute

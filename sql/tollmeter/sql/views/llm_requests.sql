@@ -7,7 +7,7 @@ SELECT
   request_id,
   trace_id,
   service,
-  environment,
+  COALESCE(environment, '') AS environment,
   user_id,
   COALESCE(tenant_id, '') AS tenant_id,
   COALESCE(team, '') AS team,
