@@ -32,8 +32,8 @@ def left_behind(folder: Path, data: bytes) -> Path:
     return segment.path
 
 
-def descriptors() -> set[str]:
-    return {name for name in os.listdir("/proc/self/fd") if Path(f"/proc/self/fd/{name}").exists()}
+def descriptors() -> set[Path]:
+    return {path for path in Path("/proc/self/fd").iterdir() if path.exists()}
 
 
 def test_a_new_segment_is_locked_open_and_listed(tmp_path: Path) -> None:

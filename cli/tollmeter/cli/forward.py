@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tollmeter.exporters.forwarder import Forwarder
     from tollmeter.exporters.report import Report
 
+_DRAIN_S = 60.0
+
 OnceOption = Annotated[bool, typer.Option("--once", help="Ship what is closed or left behind, then stop.")]
 SinkOption = Annotated[
     list[str] | None,
@@ -89,7 +91,7 @@ def _stand_by(forwarder: Forwarder, stop: threading.Event, interval_s: float) ->
     # Several workers of one service each start a forwarder; one works, and another takes over when its worker is gone.
     while True:
         try:
-            return forwarder.run(stop)
+            return forwarder.run(stop, grace_s=_DRAIN_S)
         except LockedError:
             if stop.is_set():
                 return None

@@ -24,7 +24,6 @@ from tollmeter.model.settings import Settings
 FOLDER: Final = "forward"
 _CURSORS: Final = "cursors.sqlite"
 _LOCK: Final = "lock"
-_LAST_PASS_S: Final = 5.0
 _PAUSE_AFTER_FAULT_S: Final = 5.0
 
 
@@ -57,8 +56,8 @@ class Forwarder:
                 shift.drain(closed_only=final)
             return shift.report()
 
-    def run(self, stop: Event) -> Report:
-        """Forward until `stop` is set, then once more for at most five seconds.
+    def run(self, stop: Event, *, grace_s: float = 5.0) -> Report:
+        """Forward until `stop` is set, then once more for at most `grace_s` seconds.
 
         Raises:
             LockedError: another forwarder works on this home.
@@ -66,7 +65,7 @@ class Forwarder:
         with self._shift() as shift:
             while not stop.is_set():
                 stop.wait(self._step(shift, stop))
-            self._step(shift, deadline=time.monotonic() + _LAST_PASS_S)
+            self._step(shift, deadline=time.monotonic() + grace_s)
             shift.self_report.tell(shift.lag_ms(), force=False)
             return shift.report()
 
