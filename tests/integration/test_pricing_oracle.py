@@ -51,7 +51,7 @@ def _theirs(provider: str, model: str, usage: Usage, at: datetime, tier: str) ->
         output_image_tokens=usage.output_image_tokens,
         web_searches=usage.server_tool_calls["web_search"],
     )
-    context = dict.fromkeys(("service_tier", "processing", "speed"), tier) if tier else None
+    context: dict[str, str] | None = dict.fromkeys(("service_tier", "processing", "speed"), tier) if tier else None
     found = genai_prices.calc_price(
         given, model, provider_id=provider, genai_request_timestamp=at, price_context=context
     )

@@ -16,6 +16,7 @@ import pytest
 from tollmeter.model.names import COST_INCONSISTENT, COST_UNPRICED, USAGE_MISSING, USAGE_REPORTED
 from tollmeter.pricing import Cost, Usage, extract_usage
 from tollmeter.pricing.book import PriceBook
+from tollmeter.pricing.rates import Prices
 from tollmeter.pricing.table import Model, Provider, Row, Table, Variant
 
 pytestmark = pytest.mark.shared_data
@@ -140,6 +141,7 @@ def _litellm_prices(raw: dict[str, str], tier: str) -> dict[str, Any]:
 def _book(vector: dict[str, Any]) -> PriceBook:
     explicit = vector["explicit_prices"]
     variants: list[Variant] = []
+    prices: Prices
     if "per_mtok" in explicit:
         prices = {key: _genai_price(value) for key, value in explicit["per_mtok"].items()}
     elif "per_1k" in explicit:

@@ -77,7 +77,7 @@ def test_rounding_loses_nothing(parts: list[int]) -> None:
 
 
 @given(st.binary(max_size=200), st.booleans(), st.sampled_from(("openai", "anthropic", "", "x")))
-def test_arbitrary_bytes_never_raise(body: bytes, stream: bool, provider: str) -> None:  # noqa: FBT001
+def test_arbitrary_bytes_never_raise(body: bytes, stream: bool, provider: str) -> None:
     usage = extract_usage(provider, endpoint="/", status=200, headers={}, body=body, stream=stream)
     assert usage is None or usage.is_consistent()
 

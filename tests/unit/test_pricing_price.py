@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
 import pytest
 
@@ -11,6 +11,7 @@ from tollmeter.model.names import COST_ESTIMATED, COST_INCONSISTENT, COST_PARTIA
 from tollmeter.pricing import Cost, Usage, price
 from tollmeter.pricing.book import PriceBook
 from tollmeter.pricing.match import is_match
+from tollmeter.pricing.rates import Price
 from tollmeter.pricing.table import Model, Provider, Row, Table
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -21,7 +22,7 @@ def _book(*models: Model) -> PriceBook:
     return PriceBook(Table("test", "1", [Provider("acme", None, [], list(models))]))
 
 
-def _model(name: str, **prices: str | list[str | list[int | str]]) -> Model:
+def _model(name: str, **prices: Price) -> Model:
     return Model(name, ["equals", name], [Row(prices)])
 
 
@@ -185,6 +186,18 @@ def test_an_exact_name_beats_a_prefix_that_stands_first() -> None:
 def test_opentelemetry_provider_names_find_their_prices(provider: str, model: str, row: str) -> None:
     cost = price(provider, model, Usage(input_tokens=1, output_tokens=1), at=NOW)
     assert row in cost.price_ref
+
+
+def test_the_host_may_round_its_own_decimals() -> None:
+    usage = Usage(input_tokens=123_457, output_tokens=1)
+    exact = price("openai", "gpt-4o", usage, at=NOW)
+    with localcontext() as context:
+        context.prec = 3
+        assert price("openai", "gpt-4o", usage, at=NOW) == exact
+        book = _book(_model("m", input_mtok="1.23456789", output_mtok="0"))
+        assert book.price("acme", "m", Usage(input_tokens=1_000_000, output_tokens=1), at=NOW).cost_usd == Decimal(
+            "1.23456789"
+        )
 
 
 def test_an_unknown_rule_is_an_error() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -97,17 +97,15 @@ def _near(book: PriceBook, provider: str) -> list[str]:
 def _print_prices(known: Prices) -> None:
     from rich.table import Table
 
+    from tollmeter.pricing.rates import split_price
+
     table = Table("class", "USD", "above", box=None)
     for key, value in sorted(known.items()):
-        base, *tiers = [value] if isinstance(value, str) else value
-        table.add_row(_label(key), str(base), "")
-        for start, step in (_pair(tier) for tier in tiers):
+        base, tiers = split_price(value)
+        table.add_row(_label(key), base, "")
+        for start, step in tiers:
             table.add_row("", step, f"{start:,} input tokens")
     console.print(table)
-
-
-def _pair(tier: Any) -> tuple[int, str]:
-    return int(tier[0]), str(tier[1])
 
 
 def _label(key: str) -> str:

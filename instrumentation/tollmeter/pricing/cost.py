@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Final
 
 import msgspec
@@ -17,6 +17,10 @@ RATE_SCALE: Final = 24
 _STEP: Final[int] = 10 ** (RATE_SCALE - MONEY_SCALE)
 _LIMIT: Final[int] = 10**MONEY_PRECISION
 _ZERO: Final = Decimal(0)
+_UNIT: Final = Decimal((0, (1,), -MONEY_SCALE))
+
+EXACT: Final = Context(prec=80)
+"""Decimal arithmetic that nothing the host does to its own context can round."""
 
 
 class Cost(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,8 +79,7 @@ def round_parts(parts: tuple[int, ...]) -> tuple[int, list[int]]:
     """
     total = _half_even(sum(parts))
     floors = [part // _STEP for part in parts]
-    missing = total - sum(floors)
-    if missing:
+    if missing := total - sum(floors):
         by_remainder = sorted(range(len(parts)), key=lambda index: (-(parts[index] % _STEP), index))
         for index in by_remainder[:missing]:
             floors[index] += 1
@@ -90,4 +93,4 @@ def _half_even(amount: int) -> int:
 
 
 def _money(amount: int) -> Decimal:
-    return Decimal(amount).scaleb(-MONEY_SCALE) if amount else _ZERO
+    return EXACT.multiply(amount, _UNIT) if amount else _ZERO

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from tollmeter.model.events import CostStatus
 from tollmeter.model.names import COST_ESTIMATED, COST_PARTIAL, COST_PRICED, USAGE_ESTIMATED
-from tollmeter.pricing.cost import UNPRICED, Cost, cost_of
+from tollmeter.pricing.cost import EXACT, UNPRICED, Cost, cost_of
 from tollmeter.pricing.units import CACHE_READ, FEES, TOOL_PRICES, UNCOUNTED, UNITS, count_units, is_split_assumed
 from tollmeter.pricing.usage import Usage
 
-Price = str | list[str | list[int | str]]
+Price = str | list[Any]
 """A price in the table: USD per the unit's size, or `[base, [start, price], …]` where it depends on the input size."""
 
 Prices = dict[str, Price]
@@ -33,6 +33,8 @@ class Rates:
 
     lines: tuple[_Line, ...]
     price_ref: str
+    priced: frozenset[str]
+    lacking: tuple[str, ...]
     uncounted: bool = False
     splits: bool = False
     free: bool = False
@@ -64,11 +66,10 @@ class Rates:
     def _is_unpriced(self, counts: dict[str, int]) -> bool:
         if self.free:
             return False
-        priced = {line.key for line in self.lines}
-        by_token = any(UNITS[key].part != FEES for key in priced) or "requests_kcount" not in priced
-        lacking = by_token and any(counts[key] and key not in priced for key in ("input_mtok", "output_mtok"))
-        nothing = not (counts["input_mtok"] or counts["output_mtok"])
-        return lacking or not priced or (self.uncounted and nothing)
+        for key in self.lacking:
+            if counts[key]:
+                return True
+        return not self.priced or (self.uncounted and not (counts["input_mtok"] or counts["output_mtok"]))
 
     def _status(self, usage: Usage) -> CostStatus:
         if self.uncounted or (usage.server_tool_calls and self._fee_unknown(usage)):
@@ -78,9 +79,8 @@ class Rates:
         return COST_PRICED
 
     def _fee_unknown(self, usage: Usage) -> bool:
-        priced = {line.key for line in self.lines}
         return any(
-            calls and (tool not in TOOL_PRICES or TOOL_PRICES[tool] not in priced)
+            calls and (tool not in TOOL_PRICES or TOOL_PRICES[tool] not in self.priced)
             for tool, calls in usage.server_tool_calls.items()
         )
 
@@ -93,21 +93,39 @@ def compile_rates(prices: Prices, *, price_ref: str, free: bool = False, approxi
     """
     keys = sorted((key for key in prices if key in UNITS), key=lambda key: (-len(UNITS[key].dimensions), key))
     lines = tuple(_line(key, keys, prices[key]) for key in keys)
-    uncounted = not UNCOUNTED.isdisjoint(prices)
-    splits = any(
-        line.part == CACHE_READ and line.plain >= 0 and len(UNITS[line.key].dimensions) > _PLAIN for line in lines
+    by_token = any(UNITS[key].part != FEES for key in keys) or _REQUESTS not in keys
+    return Rates(
+        lines,
+        price_ref,
+        priced=frozenset(keys),
+        lacking=tuple(key for key in _TOTALS if by_token and key not in keys),
+        uncounted=not UNCOUNTED.isdisjoint(prices),
+        splits=not _CACHED_MEDIA.isdisjoint(keys),
+        free=free,
+        approximate=approximate,
     )
-    return Rates(lines, price_ref, uncounted=uncounted, splits=splits, free=free, approximate=approximate)
 
 
-_TIER_LENGTH: Final = 2
-_PLAIN: Final = 2  # dimensions of cached text: input, read
+def split_price(price: Price) -> tuple[str, list[tuple[int, str]]]:
+    """The base price and what it becomes above each size of input.
+
+    >>> split_price(["1.25", [200000, "2.5"]])
+    ('1.25', [(200000, '2.5')])
+    """
+    if isinstance(price, str):
+        return price, []
+    return price[0], [(start, step) for start, step in price[1:]]
+
+
+_TOTALS: Final = ("input_mtok", "output_mtok")
+_REQUESTS: Final = "requests_kcount"  # a model priced by the request alone has its tokens covered
+_CACHED_MEDIA: Final = frozenset({"cache_audio_read_mtok", "cache_image_read_mtok"})
 
 
 def _line(key: str, keys: list[str], price: Price) -> _Line:
     unit = UNITS[key]
-    base, tiers = (price, []) if isinstance(price, str) else (str(price[0]), price[1:])
-    steps = [(int(tier[0]), _scaled(str(tier[1]), unit.scale)) for tier in tiers if len(tier) == _TIER_LENGTH]
+    base, tiers = split_price(price)
+    steps = [(start, _scaled(step, unit.scale)) for start, step in tiers]
     inner = tuple(index for index, other in enumerate(keys) if UNITS[other].is_part_of(unit))
     plain = unit.dimensions - {"read"}
     outer = [index for index, other in enumerate(keys) if UNITS[other].dimensions == plain]
@@ -116,7 +134,7 @@ def _line(key: str, keys: list[str], price: Price) -> _Line:
 
 
 def _scaled(price: str, scale: int) -> int:
-    return int(Decimal(price) * scale)
+    return int(EXACT.multiply(Decimal(price), scale))
 
 
 def _rate(line: _Line, total_input: int) -> int:
