@@ -95,10 +95,16 @@ class Watch:
         if not decoded:
             self._inflate = _inflater(headers.get(b"content-encoding", b""))
 
-    @guarded(default=None)
     def feed(self, chunk: bytes) -> None:
         """Some bytes of the body."""
-        self.call.saw_byte()
+        try:
+            self._feed(chunk)
+        except Exception as error:  # noqa: BLE001  as `guarded`, without its frame: this runs for every chunk
+            losses.fault("feed", error)
+
+    def _feed(self, chunk: bytes) -> None:
+        if not self.call.first_byte:
+            self.call.saw_byte()
         if self._inflate is not None:
             chunk = self._inflate.decompress(chunk)
         if self._scanner is not None:
