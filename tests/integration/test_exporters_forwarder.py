@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -332,6 +334,37 @@ def test_a_forked_child_does_not_keep_the_lock(home: Home) -> None:
             os.waitpid(child, 0)
 
 
+FORKS = """
+import os, signal, sys
+from pathlib import Path
+from tollmeter.instrumentation.writer import SpoolWriter
+from tollmeter.model.events import Request, encode, utc_now
+from tollmeter.model.ids import new_event_id
+from tollmeter.model.settings import Settings
+writer = SpoolWriter(Path(sys.argv[1]) / "chat", Settings.load({}))
+writer.append(encode(Request(event_id=new_event_id(), timestamp=utc_now(), service="chat")))
+child = os.fork()
+if child == 0:
+    os.write(1, f"{os.getpid()}\\n".encode())
+    signal.pause()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_killed_service_is_adopted_while_its_forked_child_lives(home: Home) -> None:
+    parent = subprocess.Popen([sys.executable, "-W", "ignore", "-c", FORKS, home.spool], stdout=subprocess.PIPE)
+    assert parent.stdout
+    child = int(parent.stdout.readline())
+    parent.wait()
+    try:
+        report = Forwarder(home, SETTINGS).run_once()
+    finally:
+        os.kill(child, signal.SIGKILL)
+        parent.stdout.close()
+    assert report.counts["segments_adopted"] == 1
+    assert len(event_ids(raw_lines(home))) == 1
+
+
 def test_a_home_that_cannot_be_written_is_a_clear_error(home: Home) -> None:
     home.path.mkdir()
     home.state.write_text("a file where a folder belongs")
@@ -356,3 +389,36 @@ def test_two_backlogs_are_drained_in_turns(home: Home) -> None:
     assert Counter(event_ids(memory.lines)) == Counter(ids)
     assert Counter(event_ids(raw_lines(home))) == Counter(ids)
     assert report.of("raw", "objects") == 12
+
+
+def test_a_backlog_is_not_late_for_a_sink_that_works(home: Home) -> None:
+    ids = [event_id for _ in range(20) for event_id in write(home, 2)[0]]
+    time.sleep(0.3)
+    memory = MemoryLines()
+    report = Forwarder(home, Settings.load({}, sink_max_lag_s=0.25), sinks=[memory]).run_once()
+    assert event_ids(memory.lines) == ids
+    assert report.of("memory", "dropped") == 0
+
+
+def test_lines_whose_receipt_could_not_be_noted_are_in_doubt_and_not_sent_again(home: Home) -> None:
+    write(home, 10)
+    state = home.state / forwarder_module.FOLDER / "cursors.sqlite"
+    stop = threading.Event()
+
+    def mend() -> None:
+        with closing(sqlite3.connect(state)) as db:
+            db.execute("DROP TRIGGER full")
+        threading.Timer(2.0, stop.set).start()
+
+    class Breaks(MemoryLines):
+        def send(self, lines: list[bytes]) -> Receipt:
+            with closing(sqlite3.connect(state)) as db:
+                db.execute("CREATE TRIGGER full BEFORE INSERT ON positions BEGIN SELECT RAISE(FAIL, 'full'); END")
+            threading.Timer(0.2, mend).start()
+            return super().send(lines)
+
+    sink = Breaks()
+    report = Forwarder(home, SETTINGS, sinks=[sink]).run(stop)
+    report.check()
+    assert len(event_ids(sink.lines)) == 10
+    assert (report.of("memory", "in_doubt"), report.of("memory", "acknowledged")) == (10, 0)
