@@ -9,7 +9,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from tollmeter.etl.commit import land_events, land_once
-from tollmeter.etl.lake import snapshot_of, summary_count
+from tollmeter.etl.lake import snapshots_of, summary_count
 from tollmeter.etl.parse import Parsed
 from tollmeter.etl.read import Part, read_parts
 from tollmeter.etl.report import Tally
@@ -148,4 +148,4 @@ def _by_origin(rows: pa.Table) -> Counter[int]:
 
 
 def _added(table: Table, batch_id: str) -> int:
-    return summary_count(snapshot_of(table, batch_id), "added-records")
+    return sum(summary_count(snapshot, "added-records") for snapshot in snapshots_of(table, batch_id))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from tollmeter.etl.dedupe import landed_by, not_landed
-from tollmeter.etl.lake import BATCH_PROPERTY, snapshot_of
+from tollmeter.etl.dedupe import split
+from tollmeter.etl.lake import BATCH_PROPERTY, snapshots_of
 from tollmeter.etl.rows import ORIGIN
 from tollmeter.model.errors import ConflictError
 
@@ -20,18 +20,17 @@ ATTEMPTS: Final = 8
 
 
 def land_events(home: Home, table: Table, rows: pa.Table, batch_id: str) -> pa.Table:
-    """Append the rows that no other batch has landed, and return them; after a crash, those this batch landed.
+    """Append the rows that nobody has landed; returns all that this batch landed, now or before a crash.
 
     Raises:
         ConflictError: other writers were faster at every attempt.
     """
+    import pyarrow as pa
 
     def attempt() -> pa.Table:
-        if snapshot_of(table, batch_id):
-            return landed_by(home, table, rows, batch_id)
-        fresh = not_landed(home, table, rows, batch_id)
+        fresh, mine = split(home, table, rows, batch_id)
         _append(table, fresh, batch_id)
-        return fresh
+        return pa.concat_tables([fresh, mine])
 
     return until_committed(table, attempt)
 
@@ -44,7 +43,7 @@ def land_once(table: Table, rows: pa.Table, batch_id: str) -> None:
     """
 
     def attempt() -> pa.Table:
-        if not snapshot_of(table, batch_id):
+        if not snapshots_of(table, batch_id):
             _append(table, rows, batch_id)
         return rows
 

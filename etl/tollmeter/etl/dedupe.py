@@ -17,34 +17,34 @@ if TYPE_CHECKING:
     from tollmeter.model.home import Home
 
 _LANDED = """
-    SELECT DISTINCT event_id FROM read_parquet(?, hive_partitioning = false)
-    WHERE (batch_id = ?) = ? AND event_id IN (SELECT event_id FROM incoming)
+    SELECT event_id, bool_or(batch_id = ?) AS mine FROM read_parquet(?, hive_partitioning = false)
+    WHERE event_id IN (SELECT event_id FROM incoming) GROUP BY event_id
 """
 
 
-def not_landed(home: Home, table: Table, rows: pa.Table, batch_id: str) -> pa.Table:
-    """The rows whose `event_id` no other batch has landed."""
+def split(home: Home, table: Table, rows: pa.Table, batch_id: str) -> tuple[pa.Table, pa.Table]:
+    """The rows that nobody has landed, and those that this very batch landed before a crash.
+
+    The rest are duplicates. Rows decide, not commits: whatever part of a batch is in the table, the missing part lands.
+    """
     import pyarrow.compute as pc
 
-    landed = _landed_ids(home, table, rows, batch_id, mine=False)
-    return rows.filter(pc.invert(pc.is_in(rows["event_id"], value_set=landed))) if len(landed) else rows
+    landed = _landed(home, table, rows, batch_id)
+    if landed is None:
+        return rows, rows.slice(0, 0)
+    mine = landed.filter(landed["mine"])
+    ids = rows["event_id"]
+    fresh = rows.filter(pc.invert(pc.is_in(ids, value_set=landed["event_id"])))
+    return fresh, rows.filter(pc.is_in(ids, value_set=mine["event_id"]))
 
 
-def landed_by(home: Home, table: Table, rows: pa.Table, batch_id: str) -> pa.Table:
-    """The rows that this very batch has landed, before a crash."""
-    import pyarrow.compute as pc
-
-    return rows.filter(pc.is_in(rows["event_id"], value_set=_landed_ids(home, table, rows, batch_id, mine=True)))
-
-
-def _landed_ids(home: Home, table: Table, rows: pa.Table, batch_id: str, *, mine: bool) -> pa.Array:
-    import pyarrow as pa
+def _landed(home: Home, table: Table, rows: pa.Table, batch_id: str) -> pa.Table | None:
     import pyarrow.compute as pc
 
     files = data_files(table, pc.unique(rows["event_date"]).to_pylist()) if len(rows) else []
     if not files:
-        return pa.array([], pa.string())
+        return None
     with connect(home) as connection:
         connection.register("incoming", rows.select(["event_id"]))
-        found = connection.sql(_LANDED, params=[files, batch_id, mine]).to_arrow_table()
-    return found["event_id"].combine_chunks()
+        found = connection.sql(_LANDED, params=[batch_id, files]).to_arrow_table()
+    return found if len(found) else None

@@ -45,12 +45,13 @@ def existing_tables(home: Home) -> dict[str, Table]:
     return {name: catalog.load_table((NAMESPACE, name)) for name in TABLES if name in found}
 
 
-def snapshot_of(table: Table, batch_id: str) -> Snapshot | None:
-    """The snapshot that a batch committed to a table, if it did."""
-    for snapshot in reversed(table.metadata.snapshots):
-        if snapshot.summary and snapshot.summary.additional_properties.get(BATCH_PROPERTY) == batch_id:
-            return snapshot
-    return None
+def snapshots_of(table: Table, batch_id: str) -> list[Snapshot]:
+    """What a batch committed to a table: one snapshot, or none."""
+    return [
+        snapshot
+        for snapshot in table.metadata.snapshots
+        if snapshot.summary and snapshot.summary.additional_properties.get(BATCH_PROPERTY) == batch_id
+    ]
 
 
 def summary_count(snapshot: Snapshot | None, name: str) -> int:

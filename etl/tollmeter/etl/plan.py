@@ -22,6 +22,11 @@ MAX_EXPANDED_BYTES: Final = 1 << 30
 """A batch ends at this many objects or decompressed bytes: the most that a crash can make a run do again."""
 
 
+PART_LINES: Final = 100_000
+PART_BYTES: Final = 128 << 20
+"""A batch is committed in parts of at most about this many lines and bytes of lines: what is held in memory."""
+
+
 class Planned(msgspec.Struct, frozen=True):
     """One object of a plan: its key and the digest of its content."""
 
@@ -30,11 +35,13 @@ class Planned(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """One batch: which objects, under which id, as of when (UTC)."""
+    """One batch: which objects, under which id, as of when (UTC), cut into parts of what size."""
 
     batch_id: str
     planned_at: datetime
     objects: list[Planned]
+    part_lines: int
+    part_bytes: int
 
 
 class Ledger:
@@ -104,7 +111,7 @@ class Memory:
 
 def _plan(objects: list[Planned], now: datetime) -> Plan:
     lines = sorted(f"{planned.key}\x1f{planned.sha256}\n" for planned in objects)
-    return Plan(hashlib.sha256("".join(lines).encode()).hexdigest()[:32], now, objects)
+    return Plan(hashlib.sha256("".join(lines).encode()).hexdigest()[:32], now, objects, PART_LINES, PART_BYTES)
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from tollmeter.etl.lines import Line, read_lines
 from tollmeter.etl.parse import Fault, parse_line
@@ -19,10 +19,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tollmeter.etl.plan import Plan
-
-PART_LINES: Final = 100_000
-PART_BYTES: Final = 128 << 20
-"""A part ends at this many lines or bytes of lines; each part is committed on its own."""
 
 
 @dataclass(slots=True)
@@ -45,6 +41,7 @@ class _Collector:
     events: dict[str, EventRows]
     faults: FaultRows
     size: int = 0
+    count: int = 0
     lines: Counter[int] = field(default_factory=Counter)
     duplicates: Counter[int] = field(default_factory=Counter)
     quarantined: Counter[int] = field(default_factory=Counter)
@@ -52,10 +49,11 @@ class _Collector:
 
     @property
     def full(self) -> bool:
-        return self.size >= PART_BYTES or self.lines.total() >= PART_LINES
+        return self.size >= self.plan.part_bytes or self.count >= self.plan.part_lines
 
     def take(self, origin: int, number: int, line: Line) -> None:
         self.lines[origin] += 1
+        self.count += 1
         self.size += len(line.data)
         verdict = parse_line(line, self.plan.planned_at)
         if isinstance(verdict, Fault):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tollmeter.etl.batch import Batch
 from tollmeter.etl.discover import RawObject, list_objects
-from tollmeter.etl.lake import existing_tables, open_tables, snapshot_of
+from tollmeter.etl.lake import existing_tables, open_tables, snapshots_of
 from tollmeter.etl.plan import Ledger, Memory, Plan, plans
 from tollmeter.etl.report import RunReport, Tally
 from tollmeter.etl.rollups import derive
@@ -65,7 +65,7 @@ def pending_objects(home: Home, ledger: Table | None = None) -> list[RawObject]:
 
 def _batches(home: Home, ledger: Table, memory: Memory) -> Iterator[Plan]:
     unfinished = memory.unfinished()
-    if unfinished and snapshot_of(ledger, unfinished.batch_id):
+    if unfinished and snapshots_of(ledger, unfinished.batch_id):
         memory.end()  # it was killed between the last commit and this line
     elif unfinished:
         yield unfinished
