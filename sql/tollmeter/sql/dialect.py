@@ -15,8 +15,8 @@ def to_duckdb(sql: str) -> str:
         QueryError: the text is not one statement of Redshift SQL.
         MissingExtraError: sqlglot is not installed.
 
-    >>> to_duckdb("SELECT GETDATE() > :since")
-    'SELECT CAST(CURRENT_TIMESTAMP AS TIMESTAMP) > $since'
+    >>> to_duckdb("SELECT NVL(model, :none) FROM llm_requests")
+    'SELECT COALESCE(model, $none) FROM llm_requests'
     """
     try:
         import sqlglot

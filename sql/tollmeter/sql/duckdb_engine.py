@@ -28,7 +28,8 @@ class DuckDBEngine:
     """Runs Redshift-dialect text on the lake of one home, in this process, reading nothing outside that lake."""
 
     def __init__(self, home: Home) -> None:
-        self._views = LakeViews(open_catalog(home))
+        self._catalog = open_catalog(home)
+        self._views = LakeViews(self._catalog)
         self._connection = _connect()
         self._lock = Lock()
         self._connection.execute("CREATE SCHEMA spectrum_schema")
@@ -70,8 +71,9 @@ class DuckDBEngine:
                 self._connection.execute(statement)
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection and the catalog; closing twice does nothing."""
         self._connection.close()
+        self._catalog.close()
 
     def __enter__(self) -> Self:
         """The engine itself."""
@@ -90,7 +92,8 @@ def _connect() -> duckdb.DuckDBPyConnection:
     except ModuleNotFoundError as error:
         raise MissingExtraError("duckdb", "etl") from error
     connection = duckdb.connect()
-    connection.execute("SET TimeZone = 'UTC'")
+    # GLOBAL, or cursors would keep the machine's zone.
+    connection.execute("SET GLOBAL TimeZone = 'UTC'")
     return connection
 
 
