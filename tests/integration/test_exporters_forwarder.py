@@ -21,7 +21,7 @@ import zstandard
 
 from tollmeter.exporters import forwarder as forwarder_module
 from tollmeter.exporters.forwarder import Forwarder
-from tollmeter.exporters.sinks.base import Receipt
+from tollmeter.exporters.sinks.base import Receipt, Sink
 from tollmeter.exporters.sinks.memory import MemoryLines, MemorySegments
 from tollmeter.exporters.sinks.raw import RawFolder
 from tollmeter.model.errors import LockedError, TransientError
@@ -422,3 +422,28 @@ def test_lines_whose_receipt_could_not_be_noted_are_in_doubt_and_not_sent_again(
     report.check()
     assert len(event_ids(sink.lines)) == 10
     assert (report.of("memory", "in_doubt"), report.of("memory", "acknowledged")) == (10, 0)
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_unreadable_segments_hold_nothing_behind_them_back(home: Home, *, durable: bool) -> None:
+    sink: Sink = RawFolder(home.raw) if durable else MemoryLines("raw")
+    (home.spool / "chat").mkdir(parents=True)
+    for number in range(12):
+        (home.spool / "chat" / f"0{number:02}.jsonl").mkdir()
+    write(home, 10)
+    report = Forwarder(home, SETTINGS, sinks=[sink]).run_once()
+    report.check()
+    assert (report.of("raw", "acknowledged"), report.of("raw", "unreadable")) == (10, 12)
+    assert report.waiting == 12
+
+
+def test_many_writers_amid_a_line_keep_it_neither_busy_nor_waiting(home: Home) -> None:
+    segments = [write(home, 1, close=False)[1] for _ in range(12)]
+    for segment in segments:
+        os.write(segment.fd, b'{"kind":')
+    memory = MemoryLines()
+    Forwarder(home, SETTINGS, sinks=[memory]).run_once()
+    Forwarder(home, SETTINGS, sinks=[memory]).run_once()
+    assert len(event_ids(memory.lines)) == 12
+    for segment in segments:
+        os.close(segment.fd)

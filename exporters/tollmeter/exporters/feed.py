@@ -52,7 +52,7 @@ class Feed(ABC):
         if time.monotonic() < self._resume:
             return False
         try:
-            return self._deliver([segment for segment in segments if not self.passed(segment)])
+            return self._deliver([segment for segment in segments if self._waits(segment)])
         except Exception as error:  # noqa: BLE001  a sink is anyone's code; its failure must not reach other sinks
             self._fail(str(error) if isinstance(error, _PartTakenError) else f"{type(error).__name__}: {error}")
             return False
@@ -60,6 +60,9 @@ class Feed(ABC):
     def passed(self, segment: Segment) -> bool:
         """Whether the sink needs nothing more of the segment as it was listed."""
         return self._cursors.offset(self.name, segment.segment_id) >= segment.size
+
+    def _waits(self, segment: Segment) -> bool:
+        return not self.passed(segment) and segment.segment_id not in self._unreadable
 
     def lag_s(self, segments: Sequence[Segment], now: float) -> float:
         """Age of the oldest event not passed, in seconds; 0 when there is none."""
@@ -72,7 +75,7 @@ class Feed(ABC):
         One that works is not blamed for the time before this forwarder began.
         """
         since = segment.created if self.error else max(segment.created, self._began)
-        return not self.passed(segment) and now - since > max_lag_s
+        return self._waits(segment) and now - since > max_lag_s
 
     @abstractmethod
     def _deliver(self, waiting: list[Segment]) -> bool:
@@ -96,9 +99,7 @@ class Feed(ABC):
         self.error, self._failures = "", 0
 
     def _skip(self, segment: Segment, error: OSError) -> None:
-        # One unreadable segment must not hold back those behind it; it stays in the spool for someone to look at.
-        if segment.segment_id in self._unreadable:
-            return
+        # One unreadable segment must not hold back those behind it; it stays in the spool, and the next start tries it.
         self._unreadable.add(segment.segment_id)
         logger.warning("tollmeter: segment %s cannot be read: %s", segment.path, error)
         self._cursors.add({f"{self.name}.{UNREADABLE}": 1})
@@ -125,12 +126,10 @@ class LineFeed(Feed):
         self._cursors.recover(self.name)
         batches = 0
         for segment in waiting:
-            more = True
-            while more:
-                if batches >= _BATCHES_PER_TURN:
-                    return True
-                more = self._deliver_batch(segment)
+            while self._waits(segment) and self._deliver_batch(segment):
                 batches += 1
+                if batches == _BATCHES_PER_TURN:
+                    return True
         return False
 
     def _deliver_batch(self, segment: Segment) -> bool:
@@ -144,7 +143,7 @@ class LineFeed(Feed):
             self._send(segment, offset, batch.lines)
         elif segment.closed:  # bytes behind the last newline of a closed segment are nobody's event
             self._settle(segment, segment.size, {})
-        return bool(batch.lines) and not self.passed(segment)
+        return bool(batch.lines)
 
     def _send(self, segment: Segment, offset: int, lines: list[bytes]) -> None:
         end = offset + sum(len(line) + 1 for line in lines)
