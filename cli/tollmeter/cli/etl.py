@@ -115,7 +115,7 @@ def _print_status(found: LakeStatus) -> None:
     from rich.table import Table
 
     view = Table(box=None, pad_edge=False)
-    view.add_column("table")
+    view.add_column("table", no_wrap=True, min_width=max(map(len, (row.table for row in found.tables)), default=0))
     for name in ("rows", "snapshots", "files", "bytes", "newest event"):
         view.add_column(name, justify="right")
     for table in found.tables:

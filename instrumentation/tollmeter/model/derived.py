@@ -28,7 +28,7 @@ DERIVED_COLUMNS: Final[tuple[Column, ...]] = (
     Column("object_key", "string", "", "raw object the line stands in, relative to raw/", _Q + _L, required=True),
     Column("line_number", "int", "", "line in the object, from 1", _Q, required=True),
     Column("sha256", "string", "", "digest of the object's bytes as stored", _Q + _L, required=True),
-    Column("reason", "string", "", "class of the fault: not_utf8, not_json, too_long, unknown_kind, invalid, money", _Q, required=True),
+    Column("reason", "string", "", "class of the fault: not_utf8, not_json, too_long, unreadable, unknown_kind, invalid, money", _Q, required=True),
     Column("detail", "string", "", "what was found and what was expected", _Q),
     Column("raw_text", "string", "", "the line, cut at 64 KiB; bytes that are no UTF-8 are escaped", _Q),
     Column("lines", "int", "lines", "lines read from the object", _L, required=True),
