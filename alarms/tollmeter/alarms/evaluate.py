@@ -56,8 +56,9 @@ def _state(before: State, window: deque[bool | None], needed: int, missing: Miss
         breaching += absent
     if breaching >= needed:
         return ALARM
-    if missing == "ignore" and breaching + absent >= needed:
+    blank = absent == len(window)
+    if missing == "ignore" and (blank or breaching + absent >= needed):
         return before
-    if missing == "missing" and absent == len(window):
+    if missing == "missing" and blank:
         return INSUFFICIENT_DATA
     return OK

@@ -1,0 +1,142 @@
+"""`tollmeter query`, `tollmeter sql` and `tollmeter alarms` as a user types them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from hand_lake import call, land
+
+from tollmeter.cli.main import main
+from tollmeter.model.home import Home
+
+NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs the command line; gives exit code, stdout and stderr."""
+
+    def runner(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["tollmeter", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        return int(ended.value.code or 0), out, err
+
+    return runner
+
+
+@pytest.fixture
+def lake(home: Home) -> str:
+    """Thirty minutes of traffic, of which the minutes 10 to 14 fail by half; a call costs 1e-12 USD."""
+    calls = [
+        call(
+            NOON + timedelta(minutes=minute, seconds=second),
+            status="error" if 10 <= minute < 15 and second % 2 else "ok",
+            cost_usd=Decimal("0.000000000001") if minute == 0 else None,
+            cost_status="priced" if minute == 0 else "unpriced",
+            input_tokens=3,
+        )
+        for minute in range(30)
+        for second in range(30)
+    ]
+    land(home, calls)
+    return str(home.path)
+
+
+SPAN = ("-p", "since=2026-11-01", "-p", "until=2026-11-02")
+
+
+def test_a_query_in_each_format_keeps_every_decimal(run: Run, lake: str) -> None:
+    code, out, _ = run("query", "cost_by_day_model", *SPAN, "--home", lake)
+    assert code == 0
+    assert out.splitlines()[0].split()[:4] == ["day", "model", "calls", "cost_usd"]
+    assert out.splitlines()[2].split() == ["2026-11-01", "gpt-4o", "900", "0.000000000030", "2700", "0", "0", "870"]
+    _, out, _ = run("query", "cost_by_day_model", *SPAN, "--home", lake, "--format", "csv")
+    assert next(iter(csv.DictReader(io.StringIO(out))))["cost_usd"] == "0.000000000030"
+    _, out, _ = run("query", "cost_by_day_model", *SPAN, "--home", lake, "--json")
+    assert (json.loads(out)[0]["calls"], json.loads(out)[0]["cost_usd"]) == (900, "0.000000000030")
+
+
+def test_a_query_on_an_empty_lake_prints_its_columns(run: Run, home: Home) -> None:
+    code, out, _ = run("query", "errors_by_type", "--home", str(home.path), "--format", "csv")
+    assert (code, out) == (0, "error_type,errors,first_seen,last_seen\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["query", "cost_by_dya"], "no query named 'cost_by_dya'"),
+        (["query"], "name a query"),
+        (["query", "overview", "-p", "model"], "--param='model' is not allowed: expected name=value"),
+        (["query", "overview", "-p", "since=soon"], "since='soon' is not allowed: expected a time"),
+        (["query", "overview", "-p", "models=x"], "did you mean model?"),
+        (["query", "overview", "--format", "xml"], "--format='xml' is not allowed: expected table, json, csv"),
+        (["query", "overview", "--engine", "oracle"], "no engine named 'oracle'; known: duckdb"),
+        (["sql", "show", "nothing"], "no query named 'nothing'"),
+        (["alarms", "backtest", "nothing"], "no alarm named 'nothing'; known: llm_error_rate"),
+        (["alarms", "backtest", "--from", "soon"], "since='soon' is not allowed"),
+        (["alarms", "backtest", "--from", "2026-11-02", "--to", "2026-11-01"], "is not before"),
+        (["alarms", "render", "nagios"], "no alarm target named 'nagios'; known: cloudformation"),
+    ],
+)
+def test_wrong_usage_exits_2_and_says_what_is_allowed(run: Run, home: Home, arguments: list[str], message: str) -> None:
+    extra = ["--home", str(home.path)] if arguments[0] == "query" or "backtest" in arguments else []
+    code, out, err = run(*arguments, *extra)
+    assert (code, out) == (2, "")
+    assert message in err
+
+
+def test_queries_are_listed_and_shown(run: Run) -> None:
+    _, out, _ = run("query", "--list")
+    assert "limit: int, default '10': rows" in out
+    _, out, _ = run("sql", "list", "--json")
+    assert "overview" in {one["name"] for one in json.loads(out)}
+    _, out, _ = run("sql", "show", "latency_by_route_hour")
+    assert "PERCENTILE_CONT(0.95) WITHIN GROUP" in out
+    _, out, _ = run("sql", "show", "latency_by_route_hour", "--duckdb")
+    assert "QUANTILE_CONT" in out
+    _, out, _ = run("sql", "show", "overview", "--json")
+    assert json.loads(out)["columns"][0]["type"] == "decimal(38,12)"
+
+
+def test_an_alarm_is_tried_on_history(run: Run, lake: str) -> None:
+    code, out, _ = run("alarms", "backtest", "--home", lake, "--json")
+    (found,) = json.loads(out)
+    assert code == 0
+    assert found["firings"] == [
+        {"start": "2026-11-01T12:13:00", "end": "2026-11-01T12:18:00", "duration_s": 300.0, "peak": 50.0}
+    ]
+    assert (found["pages"], found["periods"], found["firings_per_week"]) == (1, 30, 7.0)
+    _, out, _ = run("alarms", "backtest", "--home", lake)
+    assert "1 firings, 1 pages, 7.00 a week" in out
+    assert "2026-11-01 12:13 to 2026-11-01 12:18, 5 min, peak 50.0 %" in out
+
+
+def test_a_backtest_takes_a_span_and_a_service(run: Run, lake: str) -> None:
+    quiet = ("--from", "2026-11-01T12:20", "--to", "2026-11-01T13:00")
+    _, out, _ = run("alarms", "backtest", "llm_error_rate", *quiet, "--home", lake, "--json")
+    (found,) = json.loads(out)
+    assert (found["periods"], found["periods_with_data"], found["firings"]) == (40, 10, [])
+    _, out, _ = run("alarms", "backtest", "--service", "other", "--home", lake)
+    assert out == "llm_error_rate: the lake holds no calls to try it on\n"
+
+
+def test_alarms_are_listed_and_rendered(run: Run, tmp_path: Path) -> None:
+    _, out, _ = run("alarms", "list")
+    assert "100 * llm.errors / llm.calls greater than 5 in 3 of 5 periods of 60 s" in out
+    _, out, _ = run("alarms", "list", "--json")
+    assert json.loads(out)[0]["signal"] == {"share": "llm.errors", "of": "llm.calls"}
+    _, out, _ = run("alarms", "render", "cloudformation", "--namespace", "Mine")
+    assert json.loads(out)["Parameters"]["Namespace"]["Default"] == "Mine"
+    file = tmp_path / "alarms.json"
+    assert run("alarms", "render", "cloudformation", "--namespace", "Mine", "-o", str(file))[:2] == (0, "")
+    assert file.read_text() == out
