@@ -11,6 +11,7 @@ from tollmeter.cli.etl import etl
 from tollmeter.cli.forward import forward
 from tollmeter.cli.prices import prices
 from tollmeter.cli.query import query
+from tollmeter.cli.replay import replay
 from tollmeter.cli.run import run
 from tollmeter.cli.sql import sql
 
@@ -27,6 +28,7 @@ app.command()(dashboard)
 app.command()(doctor)
 app.command()(forward)
 app.command()(query)
+app.command()(replay)
 app.add_typer(sql, name="sql")
 app.add_typer(alarms, name="alarms")
 app.add_typer(prices, name="prices")

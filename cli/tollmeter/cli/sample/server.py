@@ -106,7 +106,7 @@ def _await_ready(ready: int, server: Server, factory: str) -> None:
             return
     finally:
         os.close(ready)
-    raise TollmeterError(f"{factory} did not come up at {server.url} (exit status {server.process.poll()})")
+    raise TollmeterError(f"{factory} did not come up at {server.url}; its output above says why")
 
 
 def _serve(factory: str, listener: int, tell: int) -> None:

@@ -32,12 +32,16 @@ _BURST: Final = 12
 _BURST_SPREAD_S: Final = 40.0
 _LAST_SECOND: Final = 86_399.0
 _SPIKE_SHARE: Final = 1000
+_STORM_SHARE: Final = 5000
 _LEVEL: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to simulate: about `rows` model calls over 60 days, up to the last full hour before `until`."""
+    """What to simulate: about `rows` model calls over 60 days, up to the last full hour before `until`.
+
+    Calls that fail and are tried again, the incident's traffic and the spike come on top: some 7 % more.
+    """
 
     rows: int = DEFAULT_ROWS
     seed: int = DEFAULT_SEED
@@ -146,6 +150,8 @@ def _interactions(plan: Plan, day: date, rng: Random) -> Iterator[Interaction]:
         for number, (second, tenant) in enumerate(_moments(rng, feature, calls)):
             at = midnight + timedelta(seconds=second)
             yield Interaction(f"{plan.key(day)}:{feature.name}:{number}", at, tenant, feature, incident)
+    if incident:
+        yield from _storm(plan, day, incident, rng)
     if spike:
         yield from _spike(plan, day, spike, rng)
 
@@ -163,9 +169,19 @@ def _moments(rng: Random, feature: Feature, calls_of_day: float) -> list[tuple[f
     return moments[:count]
 
 
+def _storm(plan: Plan, day: date, start: datetime, rng: Random) -> Iterator[Interaction]:
+    """Users who get no answer ask again: an incident multiplies the traffic that it breaks."""
+    feature = world.feature(world.STORM_FEATURE)
+    minutes = int(world.INCIDENT_LENGTH.total_seconds() // 60)
+    for number in range(max(1, plan.rows // _STORM_SHARE) * minutes):
+        tenant = rng.choices(TENANTS, [tenant.share for tenant in TENANTS])[0]
+        at = start + rng.random() * world.INCIDENT_LENGTH
+        yield Interaction(f"{plan.key(day)}:storm:{number}", at, tenant, feature, start)
+
+
 def _spike(plan: Plan, day: date, start: datetime, rng: Random) -> Iterator[Interaction]:
     tenant = next(tenant for tenant in TENANTS if tenant.name == world.SPIKE_TENANT)
-    feature = next(feature for feature in FEATURES if feature.name == world.SPIKE_FEATURE)
+    feature = world.feature(world.SPIKE_FEATURE)
     for number in range(max(1, plan.rows // _SPIKE_SHARE)):
         at = start + rng.random() * world.SPIKE_LENGTH
         yield Interaction(f"{plan.key(day)}:spike:{number}", at, tenant, feature, runaway=True)

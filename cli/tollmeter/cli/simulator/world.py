@@ -111,6 +111,7 @@ FEATURES: Final = (
 
 INCIDENT_PROVIDER: Final = PROVIDER_OPENAI
 INCIDENT_LENGTH: Final = timedelta(minutes=40)
+STORM_FEATURE: Final = "chat"
 SPIKE_TENANT: Final = "globex"
 SPIKE_FEATURE: Final = "agent"
 SPIKE_MODEL: Final = "claude-sonnet-4-5"
@@ -121,6 +122,11 @@ _TUESDAY, _WEDNESDAY, _WEEK = 2, 3, 7
 _INCIDENT_START: Final = time(14, 10, tzinfo=UTC)
 _SPIKE_START: Final = time(9, tzinfo=UTC)
 _WEEKDAY_WEIGHT: Final = (1.15, 1.25, 1.27, 1.22, 1.11, 0.52, 0.48)
+
+
+def feature(name: str) -> Feature:
+    """The feature of that name."""
+    return next(one for one in FEATURES if one.name == name)
 
 
 def incident_on(day: date, seed: int) -> datetime | None:
