@@ -6,6 +6,7 @@ import typer
 
 from tollmeter.cli.alarms import alarms
 from tollmeter.cli.dashboard import dashboard
+from tollmeter.cli.demo import demo
 from tollmeter.cli.doctor import doctor
 from tollmeter.cli.etl import etl
 from tollmeter.cli.forward import forward
@@ -25,6 +26,7 @@ app = typer.Typer(
 
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(run)
 app.command()(dashboard)
+app.command()(demo)
 app.command()(doctor)
 app.command()(forward)
 app.command()(query)
