@@ -111,6 +111,7 @@ def test_the_last_bucket_is_hatched_or_dotted_only_while_it_fills() -> None:
     rows = [spend(21, "a", "1")]
     filling = spend_figure(prepare.spend_chart(rows, THREE_DAYS, {}))
     assert filling["data"][0]["marker"]["pattern"]["shape"] == ["", "", "/"]
+    assert filling["data"][0]["customdata"] == ("$1.000", "$0.00", "$0.00 so far")
     settled = spend_figure(prepare.spend_chart([spend(1, "a", "1")], PAST, {}))
     assert settled["data"][0]["marker"]["pattern"]["shape"] == ["", "", ""]
     points = [Latency(datetime(2026, 11, day), 1, 2, 3, 1) for day in (21, 22, 23)]

@@ -8,10 +8,8 @@ from typing import Annotated
 import typer
 
 from tollmeter.cli.options import HomeOption, JsonOption, console
+from tollmeter.dashboards.server import DEFAULT_HOST, DEFAULT_PORT
 from tollmeter.model.home import Home
-
-DEFAULT_HOST = "127.0.0.1"
-DEFAULT_PORT = 8050
 
 
 def dashboard(
@@ -19,7 +17,7 @@ def dashboard(
     home: HomeOption = None,
     host: Annotated[str, typer.Option("--host", help="Interface to listen on. The page has no login.")] = DEFAULT_HOST,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one.")] = DEFAULT_PORT,
-    debug: Annotated[bool, typer.Option("--debug", help="Log each failed callback with its traceback.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show Dash's developer tools on the page.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show spend, traffic, errors and latency of the lake as a web page.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from tollmeter.model.errors import MissingExtraError
 
@@ -55,6 +55,8 @@ _INDEX: Final = """<!DOCTYPE html>
 def create_app(home: Home, *, debug: bool = False) -> Dash:
     """The dashboard over the lake of a home, as a Dash application (its `server` is a Flask WSGI app).
 
+    `debug` shows Dash's developer tools on the page: callbacks, their timings and their errors.
+
     Raises:
         MissingExtraError: the extra `dashboard` is not installed.
     """
@@ -74,13 +76,15 @@ def create_app(home: Home, *, debug: bool = False) -> Dash:
         serve_locally=True,
         enable_mcp=False,
         health_endpoint=HEALTH,
-        add_log_handler=debug,
+        add_log_handler=False,
         on_error=callbacks.failed,
         meta_tags=[{"name": "viewport", "content": "width=device-width, initial-scale=1"}],
     )
     app.layout = layout
     callbacks.register(app, Lake(home))
     _harden(app.server)
+    if debug:
+        app.enable_dev_tools(debug=True, dev_tools_hot_reload=False, dev_tools_disable_version_check=True)
     return app
 
 
@@ -107,8 +111,3 @@ def _headers(response: Response) -> Response:
 def _is_versioned(path: str) -> bool:
     """Bundles carry version and build time in their names, so that a browser may keep them for ever."""
     return path.startswith("/_dash-component-suites/")
-
-
-def wsgi(home: Home, *, debug: bool = False) -> Any:
-    """The dashboard as a WSGI application, for another server than `serve`."""
-    return create_app(home, debug=debug).server

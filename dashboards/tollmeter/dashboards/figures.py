@@ -64,8 +64,8 @@ def _bars(chart: Chart, series: Series) -> Figure:
         "x": _times(chart),
         # A pixel is coarser than a float; the exact sums stand in the labels and in the tiles.
         "y": [None if value is None else float(value) for value in series.values],
-        "customdata": _custom(chart, series),
-        "hovertemplate": "%{customdata[1]}<extra>" + _plain(series.name) + "</extra>",
+        "customdata": series.labels,
+        "hovertemplate": "%{customdata}<extra>" + _plain(series.name) + "</extra>",
         "marker": {"color": series.colour, "pattern": pattern, "line": {"width": 0}},
     }
 
@@ -88,8 +88,8 @@ def _line(chart: Chart, series: Series) -> list[Figure]:
         "y": values,
         "marker": {"size": 4, "color": series.colour},
         "showlegend": False,
-        "customdata": _custom(chart, series),
-        "hovertemplate": "%{customdata[1]}<extra>" + series.name + "</extra>",
+        "customdata": series.labels,
+        "hovertemplate": "%{customdata}<extra>" + series.name + "</extra>",
     }
     if not chart.filling:
         return [drawn, samples]
@@ -97,10 +97,6 @@ def _line(chart: Chart, series: Series) -> list[Figure]:
     tail[-2:] = values[-2:]
     dotted = drawn | {"y": tail, "line": line | {"dash": "dot"}, "showlegend": False}
     return [drawn, dotted, samples]
-
-
-def _custom(chart: Chart, series: Series) -> list[list[str]]:
-    return [[hover, label] for hover, label in zip(chart.hover, series.labels, strict=True)]
 
 
 def _times(chart: Chart) -> list[str]:
@@ -112,7 +108,10 @@ def _range(chart: Chart | None) -> Figure:
     if chart is None or len(chart.starts) < 2:  # noqa: PLR2004
         return {}
     half = (chart.starts[1] - chart.starts[0]) / 2
-    return {"range": [(chart.starts[0] - half).isoformat(), (chart.starts[-1] + half).isoformat()]}
+    return {
+        "range": [(chart.starts[0] - half).isoformat(), (chart.starts[-1] + half).isoformat()],
+        "hoverformat": chart.hover,
+    }
 
 
 def _plain(text: str) -> str:
@@ -130,7 +129,10 @@ def _layout(chart: Chart | None = None) -> Figure:
         "legend": {"orientation": "h", "y": -0.16, "x": 0, "traceorder": "normal"},
         "showlegend": False,
         "xaxis": axis
-        | {"type": "date", "showgrid": False, "unifiedhovertitle": {"text": "%{customdata[0]}"}}
+        | {
+            "type": "date",
+            "showgrid": False,
+        }
         | _range(chart),
         "yaxis": axis | {"showgrid": True},
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Final, Literal
 
@@ -15,7 +15,6 @@ _PERCENT: Final = 100
 _TENTH_PERCENT: Final = Decimal("0.1")
 _SECOND_MS: Final = 1000
 _MINUTE_MS: Final = 60_000
-_DAY: Final = timedelta(days=1)
 
 
 def money(value: Decimal | None) -> str:
@@ -88,19 +87,6 @@ def moment(value: datetime | None) -> str:
     '2026-11-23 10:37'
     """
     return NOTHING if value is None else value.strftime("%Y-%m-%d %H:%M")
-
-
-def bucket_label(start: datetime, bucket: timedelta) -> str:
-    """A bucket as hovered.
-
-    >>> bucket_label(datetime(2026, 11, 23), timedelta(days=1))
-    '2026-11-23'
-    >>> bucket_label(datetime(2026, 11, 23, 9), timedelta(hours=1))
-    '2026-11-23 09:00 to 10:00'
-    """
-    if bucket == _DAY:
-        return f"{start:%Y-%m-%d}"
-    return f"{start:%Y-%m-%d %H:%M} to {start + bucket:%H:%M}"
 
 
 def change(now: Decimal | float | None, before: Decimal | float | None, *, up: Tone) -> tuple[str, Tone]:

@@ -25,21 +25,23 @@ from tollmeter.model.names import COST_PRICED, STATUS_ERROR, STATUS_OK
 TOP: Final = 9
 OTHER: Final = "other"
 OTHER_COLOUR: Final = "#98a2b3"
+# No red, which is for errors, and none of the colours of the quantiles.
 PALETTE: Final = (
     "#5b8ff9",
     "#5ad8a6",
     "#f6bd16",
-    "#e8684a",
-    "#7262fd",
     "#45b8d6",
-    "#c77fd8",
     "#ff9d4d",
     "#269a99",
-    "#ff99c3",
-    "#8d6e63",
     "#9fb40f",
+    "#c49a6c",
+    "#ff99c3",
+    "#4f6fae",
+    "#a7c957",
+    "#8d6e63",
 )
-LATENCY_COLOURS: Final = {"p50": "#91b6fb", "p95": "#5b8ff9", "p99": "#7262fd"}
+_HOVER: Final = {bucket: "%Y-%m-%d" if name == "day" else "%Y-%m-%d %H:%M" for bucket, name in BUCKET_NAMES.items()}
+LATENCY_COLOURS: Final = {"p50": "#94a3b8", "p95": "#8b7cf6", "p99": "#d16ba5"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +56,10 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Series over the buckets of a window, with the sentence that stands beside the title."""
+    """Series over the buckets of a window; `hover` is d3's time format, `caption` stands beside the title."""
 
     starts: tuple[datetime, ...]
-    hover: tuple[str, ...]
+    hover: str
     series: tuple[Series, ...]
     filling: bool
     caption: str
@@ -98,11 +100,11 @@ def spend_chart(rows: Sequence[Spend], span: Window, palette: Mapping[str, str])
         cells[row.model if row.model in top else OTHER, _place(row.bucket, span)] += row.cost or 0
     names = [*top, OTHER] if rest else list(top)
     series = [
-        _series(name, [cells[name, start] for start in starts], palette.get(name, OTHER_COLOUR)) for name in names
+        _series(name, [cells[name, start] for start in starts], palette.get(name, OTHER_COLOUR), span) for name in names
     ]
     shown = f"showing {len(top)} of {len(top) + rest} models" if rest else ""
     caption = _caption(span, shown, _without_price(rows, priced))
-    return Chart(tuple(starts), _hover(starts, span), tuple(series), span.filling(), caption)
+    return Chart(tuple(starts), _HOVER[span.bucket], tuple(series), span.filling(), caption)
 
 
 def ranked(rows: Sequence[Spend]) -> tuple[tuple[str, ...], int]:
@@ -122,11 +124,11 @@ def latency_chart(rows: Sequence[Latency], span: Window) -> Chart:
     series = []
     for name, colour in LATENCY_COLOURS.items():
         values = [getattr(found[start], name) if start in found else None for start in starts]
-        labels = tuple(formats.duration(value) for value in values)
+        labels = _labels([formats.duration(value) for value in values], span)
         series.append(Series(name, tuple(values), labels, colour))
     calls = sum(row.calls for row in rows)
     caption = _caption(span, f"{formats.count(calls)} timed calls")
-    return Chart(tuple(starts), _hover(starts, span), tuple(series), span.filling(), caption)
+    return Chart(tuple(starts), _HOVER[span.bucket], tuple(series), span.filling(), caption)
 
 
 def tiles(now: Summary, before: Summary) -> tuple[Tile, ...]:
@@ -219,19 +221,18 @@ def _times(now: Summary, before: Summary) -> tuple[Tile, Tile]:
     return made[0], made[1]
 
 
-def _series(name: str, values: Sequence[Decimal], colour: str) -> Series:
-    return Series(name, tuple(values), tuple(formats.money(value) for value in values), colour)
+def _series(name: str, values: Sequence[Decimal], colour: str, span: Window) -> Series:
+    return Series(name, tuple(values), _labels([formats.money(value) for value in values], span), colour)
+
+
+def _labels(texts: list[str], span: Window) -> tuple[str, ...]:
+    if span.filling() and texts[-1] != formats.NOTHING:
+        texts[-1] += " so far"
+    return tuple(texts)
 
 
 def _place(bucket: datetime, span: Window) -> datetime:
     return span.start + (bucket - span.start) // span.bucket * span.bucket
-
-
-def _hover(starts: Sequence[datetime], span: Window) -> tuple[str, ...]:
-    labels = [formats.bucket_label(start, span.bucket) for start in starts]
-    if labels and span.filling():
-        labels[-1] += " (still filling)"
-    return tuple(labels)
 
 
 def _without_price(rows: Sequence[Spend], priced: Sequence[Spend]) -> str:
