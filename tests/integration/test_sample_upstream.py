@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import openai
 import pytest
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from tollmeter.cli.sample import server, wire
 
@@ -29,8 +30,8 @@ def ask(url: str, work: Callable[[openai.AsyncOpenAI], Awaitable[T]], retries: i
     return asyncio.run(run())
 
 
-def create(headers: dict[str, str]) -> Callable[[openai.AsyncOpenAI], Awaitable[openai.types.chat.ChatCompletion]]:
-    async def work(client: openai.AsyncOpenAI) -> openai.types.chat.ChatCompletion:
+def create(headers: dict[str, str]) -> Callable[[openai.AsyncOpenAI], Awaitable[ChatCompletion]]:
+    async def work(client: openai.AsyncOpenAI) -> ChatCompletion:
         return await client.chat.completions.create(
             model="gpt-4o-mini", messages=[{"role": "user", "content": "hi"}], extra_headers=headers
         )
@@ -50,7 +51,7 @@ def test_a_plain_answer_has_the_rows_tokens(url: str) -> None:
 
 @pytest.mark.parametrize("include_usage", [True, False])
 def test_a_stream_ends_with_usage_only_where_it_was_asked_for(url: str, include_usage: bool) -> None:
-    async def work(client: openai.AsyncOpenAI) -> list[openai.types.chat.ChatCompletionChunk]:
+    async def work(client: openai.AsyncOpenAI) -> list[ChatCompletionChunk]:
         stream = await client.chat.completions.create(
             model="gpt-5-mini",
             messages=[{"role": "user", "content": "hi"}],

@@ -61,6 +61,7 @@ def test_a_history_made_tomorrow_agrees_on_the_days_they_share() -> None:
 def test_the_incident_breaks_one_provider_for_forty_minutes_and_others_step_in() -> None:
     plan, day = Plan(until=UNTIL), date(2026, 11, 4)
     start = world.incident_on(day, plan.seed)
+    assert start is not None
     assert start == datetime(2026, 11, 4, 14, 10, tzinfo=UTC)
     calls = calls_of(plan, day)
     down = [c for c in calls if start <= c.timestamp < start + world.INCIDENT_LENGTH and c.provider == "openai"]

@@ -90,7 +90,7 @@ def lines_of(shown: Showcase) -> list[str]:
         "",
         f"rows    {total['calls']:,} model calls of {total['requests']:,} requests",
         f"tokens  {total['input_tokens']:,} in, {total['output_tokens']:,} out",
-        f"cost    ${total['spend_usd'] or 0:,.2f} ({total['unpriced_calls']:,} calls of unknown cost, failed ones included)",
+        f"cost    ${total['spend_usd'] or 0:,.2f}; {total['unpriced_calls']:,} calls unpriced, failures included",
         *_alarm_lines(shown),
         f"lake    {shown.home.lake}",
         f"time    {shown.seconds:.1f} s",
