@@ -34,7 +34,8 @@ def call(moment: datetime, **fields: Any) -> LlmCall:
 
 def request(moment: datetime, **fields: Any) -> Request:
     """A served request at a moment."""
-    return Request(event_id=new_event_id(), timestamp=moment, **({"service": "chat", "route": "/chat"} | fields))
+    given: dict[str, Any] = {"service": "chat", "route": "/chat"} | fields
+    return Request(event_id=new_event_id(), timestamp=moment, **given)
 
 
 def land(home: Home, events: Iterable[Event]) -> None:

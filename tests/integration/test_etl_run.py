@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import zstandard
 from typer.testing import CliRunner
@@ -144,7 +144,7 @@ def test_tables_have_the_registrys_schemas_and_the_codec_of_the_settings(home: H
         assert [f.name for f in table.spec().fields] == ([] if name == "ingest_ledger" else ["event_date"])
     (file,) = data_files(tables["llm_calls"])
     assert "event_date=2026-11-01" in file
-    assert pa.parquet.ParquetFile(file).metadata.row_group(0).column(0).compression == "SNAPPY"
+    assert pq.ParquetFile(file).metadata.row_group(0).column(0).compression == "SNAPPY"
 
 
 def test_a_second_run_changes_nothing(home: Home) -> None:

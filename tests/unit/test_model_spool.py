@@ -146,7 +146,8 @@ def test_what_a_writer_left_that_died_amid_creating_is_swept_after_an_hour(tmp_p
     old, young = tmp_path / ".old.new", tmp_path / ".young.new"
     old.touch()
     young.touch()
-    os.utime(old, (time.time() - 3601,) * 2)
+    long_ago = time.time() - 3601
+    os.utime(old, (long_ago, long_ago))
     assert sweep_unborn(tmp_path) == 1
     assert list(tmp_path.iterdir()) == [young]
 

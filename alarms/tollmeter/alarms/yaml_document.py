@@ -93,7 +93,7 @@ class Entry:
         Raises:
             DefinitionError: it is not.
         """
-        found = self.value if isinstance(self.value, list) else [None]
+        found: list[Any] = self.value if isinstance(self.value, list) else [None]
         if not found or len(set(map(str, found))) < len(found) or not all(item in allowed for item in found):
             raise self.refused("a list of some of " + ", ".join(allowed))
         return tuple(found)

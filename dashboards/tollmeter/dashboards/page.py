@@ -1,5 +1,7 @@
 """The page: a frame with skeletons that callbacks fill; nothing here reads the lake."""
 
+# Generated components type every keyword, and `**{"aria-label": …}` cannot say which it is.
+# pyright: reportArgumentType=false
 from __future__ import annotations
 
 from typing import Any, Final

@@ -33,7 +33,7 @@ def serve(
         MissingExtraError: the extra `dashboard` is not installed.
     """
     try:
-        from waitress import create_server
+        from waitress.server import create_server
     except ModuleNotFoundError as error:
         raise MissingExtraError("waitress", "dashboard") from error
     from tollmeter.dashboards.app import create_app

@@ -1,5 +1,7 @@
 """One batch: every part landed table by table, then the ledger rows that end it."""
 
+# pyarrow makes its compute functions at import, so pyright cannot see them.
+# pyright: reportAttributeAccessIssue=false
 from __future__ import annotations
 
 from collections import Counter

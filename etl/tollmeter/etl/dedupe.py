@@ -4,6 +4,8 @@ The same event has the same timestamp, hence the same day, so the days of the ba
 batch an `event_id` is taken once whatever its day.
 """
 
+# pyarrow makes its compute functions at import, so pyright cannot see them.
+# pyright: reportAttributeAccessIssue=false
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

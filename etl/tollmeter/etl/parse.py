@@ -123,7 +123,8 @@ def parse_line(line: Line, now: datetime) -> Parsed | Fault:
 
 def _text_fault(data: bytes) -> Fault | None:
     try:
-        data.isascii() or data.decode()
+        if not data.isascii():
+            data.decode()
     except UnicodeDecodeError as error:
         return Fault(NOT_UTF8, f"byte {data[error.start]:#04x} at offset {error.start}: {error.reason}")
     if b"\0" in data:
