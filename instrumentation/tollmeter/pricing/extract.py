@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from tollmeter.model.names import PROVIDER_ANTHROPIC, PROVIDER_BEDROCK, PROVIDER_GEMINI, PROVIDER_VERTEX, USAGE_MISSING
-from tollmeter.pricing.shapes import openai
+from tollmeter.model.names import PROVIDER_ANTHROPIC, PROVIDER_BEDROCK, PROVIDER_GEMINI, PROVIDER_VERTEX
+from tollmeter.pricing.shapes import anthropic, bedrock, cohere, gemini, openai
+from tollmeter.pricing.shapes.anthropic import FurtherUsage
 from tollmeter.pricing.usage import Usage
 
 _FIRST_ERROR: Final = 400
-_OTHER_SHAPES: Final = frozenset({PROVIDER_ANTHROPIC, PROVIDER_BEDROCK, PROVIDER_GEMINI, PROVIDER_VERTEX, "cohere"})
+_GOOGLE: Final = frozenset({PROVIDER_GEMINI, PROVIDER_VERTEX, "gcp.gen_ai"})
+_MESSAGES: Final = "/messages"
+_OPENAI_PATHS: Final = ("/chat/completions", "/completions", "/responses", "/embeddings")
+_PROVIDER_COHERE: Final = "cohere"
 
 
 def extract_usage(
@@ -20,7 +24,7 @@ def extract_usage(
 
     Args:
         provider: its OpenTelemetry name.
-        endpoint: path or operation that was called, such as `/chat/completions`.
+        endpoint: path or operation that was called, such as `/chat/completions`; a query is passed over.
         status: HTTP status of the answer.
         headers: headers of the answer.
         body: the whole body, content encoding undone.
@@ -28,11 +32,38 @@ def extract_usage(
 
     Returns:
         The usage, its source `missing` where a good answer tells none or its shape is not known; None where nothing can
-        be said, as of an error.
+        be said, as of an error. What ran inside the call beside its own inference is told by `extract_further`.
     """
-    del endpoint, headers  # shapes to come need them
     if status >= _FIRST_ERROR:
         return None
-    if provider in _OTHER_SHAPES:
-        return Usage(source=USAGE_MISSING)
+    path = endpoint.partition("?")[0]
+    if provider == PROVIDER_BEDROCK:
+        return bedrock.extract(body, headers=headers, stream=stream)
+    if _speaks_anthropic(provider, path):
+        return anthropic.extract(body, stream=stream)
+    if provider in _GOOGLE:
+        return gemini.extract(body, stream=stream)
+    if provider == _PROVIDER_COHERE:
+        return cohere.extract(body, stream=stream)
     return openai.extract(body, stream=stream)
+
+
+def extract_further(provider: str, *, endpoint: str, status: int, body: bytes, stream: bool) -> list[FurtherUsage]:
+    """The inferences inside a call that its own usage leaves out, each to be recorded and priced as a call of its own.
+
+    Anthropic's advisor runs another model, its compaction the same one (its model is then empty). Arguments as of
+    `extract_usage`; empty for every other provider and for errors.
+    """
+    if status >= _FIRST_ERROR:
+        return []
+    if provider == PROVIDER_BEDROCK:
+        return bedrock.extract_further(body, stream=stream)
+    if provider in _GOOGLE or _speaks_anthropic(provider, endpoint.partition("?")[0]):
+        return anthropic.extract_further(body, stream=stream)
+    return []
+
+
+def _speaks_anthropic(provider: str, path: str) -> bool:
+    if provider == PROVIDER_ANTHROPIC:
+        return not path.endswith(_OPENAI_PATHS)
+    return path.endswith(_MESSAGES) and "/threads/" not in path

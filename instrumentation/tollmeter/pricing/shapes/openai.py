@@ -9,14 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-import msgspec
-
 from tollmeter.model.names import USAGE_MISSING
+from tollmeter.pricing.shapes.fields import EMPTY, decoded, first, mapping
 from tollmeter.pricing.shapes.sse import data_fields
 from tollmeter.pricing.usage import TOOL_CODE_INTERPRETER, TOOL_FILE_SEARCH, TOOL_WEB_SEARCH, Usage
 
-_MAX: Final = 2**63 - 1
-_EMPTY: Final[Mapping[str, Any]] = {}
 _TOOLS: Final = {
     "web_search_call": TOOL_WEB_SEARCH,
     "file_search_call": TOOL_FILE_SEARCH,
@@ -33,29 +30,29 @@ def usage_of(document: Any) -> Usage | None:
     """
     if not isinstance(document, dict):  # not Mapping: that check costs half a microsecond, and JSON makes dicts
         return None
-    answer = _mapping(document, "response") or document
-    raw = _mapping(answer, "usage") or _mapping(_mapping(document, "x_groq"), "usage") or _choice_usage(document)
+    answer = mapping(document, "response") or document
+    raw = mapping(answer, "usage") or mapping(mapping(document, "x_groq"), "usage") or _choice_usage(document)
     whole_in, whole_out = (
-        _first(raw, "prompt_tokens", "input_tokens"),
-        _first(raw, "completion_tokens", "output_tokens"),
+        first(raw, "prompt_tokens", "input_tokens"),
+        first(raw, "completion_tokens", "output_tokens"),
     )
     if whole_in is None and whole_out is None:
         return None
-    inside = _details(
+    inside = mapping(
         raw, "prompt_tokens_details", "input_tokens_details", "prompt_token_details", "input_token_details"
     )
-    outside = _details(raw, "completion_tokens_details", "output_tokens_details", "output_token_details")
-    reasoning = _first(outside, "reasoning_tokens")
+    outside = mapping(raw, "completion_tokens_details", "output_tokens_details", "output_token_details")
+    reasoning = first(outside, "reasoning_tokens")
     return Usage(
         input_tokens=whole_in,
         output_tokens=_whole_output(raw, whole_in, whole_out, reasoning),
-        cache_read_tokens=_first(inside, "cached_tokens", fallback=_first(raw, *_CACHED)),
-        cache_write_tokens=_first(inside, "cache_write_tokens"),
+        cache_read_tokens=first(inside, "cached_tokens", fallback=first(raw, *_CACHED)),
+        cache_write_tokens=first(inside, "cache_write_tokens"),
         reasoning_tokens=reasoning,
-        input_audio_tokens=_first(inside, "audio_tokens"),
-        output_audio_tokens=_first(outside, "audio_tokens"),
-        input_image_tokens=_first(inside, "image_tokens"),
-        output_image_tokens=_first(outside, "image_tokens"),
+        input_audio_tokens=first(inside, "audio_tokens"),
+        output_audio_tokens=first(outside, "audio_tokens"),
+        input_image_tokens=first(inside, "image_tokens"),
+        output_image_tokens=first(outside, "image_tokens"),
         server_tool_calls=_tool_calls(answer.get("output")),
     )
 
@@ -67,7 +64,7 @@ def extract(body: bytes, *, stream: bool) -> Usage | None:
     """
     if stream:
         return _newest(body) or Usage(source=USAGE_MISSING)
-    document = _decoded(body)
+    document = decoded(body)
     if isinstance(document, dict) and document.get("error"):
         return usage_of(document)
     return usage_of(document) or Usage(source=USAGE_MISSING)
@@ -75,22 +72,15 @@ def extract(body: bytes, *, stream: bool) -> Usage | None:
 
 def _newest(body: bytes) -> Usage | None:
     for data in reversed(data_fields(body)):
-        if b'"usage"' in data and (usage := usage_of(_decoded(data))):
+        if b'"usage"' in data and (usage := usage_of(decoded(data))):
             return usage
     return None
-
-
-def _decoded(data: bytes) -> Any:
-    try:
-        return msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
 
 
 def _whole_output(
     raw: Mapping[str, Any], whole_in: int | None, whole_out: int | None, reasoning: int | None
 ) -> int | None:
-    total = _first(raw, "total_tokens")
+    total = first(raw, "total_tokens")
     if whole_out is None:
         return 0 if total is not None and total == whole_in else None
     if reasoning and total == (whole_in or 0) + whole_out + reasoning:
@@ -102,7 +92,7 @@ def _tool_calls(output: object) -> dict[str, int]:
     calls: dict[str, int] = {}
     for item in output if isinstance(output, list) else ():
         tool = _TOOLS.get(str(item.get("type"))) if isinstance(item, dict) else None
-        if tool and _mapping(item, "action").get("type", "search") == "search":  # opening a page found is not billed
+        if tool and mapping(item, "action").get("type", "search") == "search":  # opening a page found is not billed
             calls[tool] = calls.get(tool, 0) + 1
     return calls
 
@@ -110,24 +100,5 @@ def _tool_calls(output: object) -> dict[str, int]:
 def _choice_usage(document: Mapping[str, Any]) -> Mapping[str, Any]:
     choices = document.get("choices")
     if isinstance(choices, list) and choices and isinstance(choices[0], dict):
-        return _mapping(choices[0], "usage")  # Moonshot's streams
-    return _EMPTY
-
-
-def _details(raw: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
-    return next((details for name in names if (details := _mapping(raw, name))), _EMPTY)
-
-
-def _mapping(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = document.get(name)
-    return value if isinstance(value, dict) else _EMPTY
-
-
-def _first(raw: Mapping[str, Any], *names: str, fallback: int | None = None) -> int | None:
-    for name in names:
-        value = raw.get(name)
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
-        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX:
-            return value
-    return fallback
+        return mapping(choices[0], "usage")  # Moonshot's streams
+    return EMPTY

@@ -1,0 +1,63 @@
+"""Reading fields of foreign JSON: whatever is not what it should be is taken as not said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+MAX_COUNT: Final = 2**63 - 1
+EMPTY: Final[Mapping[str, Any]] = {}
+
+
+def decoded(data: bytes) -> Any:
+    """The JSON value in some bytes, or None where they hold none."""
+    try:
+        return msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def mapping(document: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
+    """The first of the named fields that holds a filled object, else an empty one."""
+    for name in names:
+        value = document.get(name)
+        if value and isinstance(value, dict):
+            return value
+    return EMPTY
+
+
+def mappings(document: Mapping[str, Any], *names: str) -> list[Mapping[str, Any]]:
+    """The objects in the first of the named fields that holds a filled list."""
+    for name in names:
+        value = document.get(name)
+        if value and isinstance(value, list):
+            return [item for item in value if isinstance(item, dict)]
+    return []
+
+
+def first(raw: Mapping[str, Any], *names: str, fallback: int | None = None) -> int | None:
+    """The first of the named fields that holds a count: a whole number, not negative, that the lake can store.
+
+    >>> first({"a": -1, "b": 28.0}, "a", "b")
+    28
+    """
+    for name in names:
+        value = raw.get(name)
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_COUNT:
+            return value
+    return fallback
+
+
+def total(*counts: int | None) -> int | None:
+    """The sum of what was said, or None where nothing was or the sum is beyond what the lake can store.
+
+    >>> total(3, None, 4), total(None, None)
+    (7, None)
+    """
+    known = [count for count in counts if count is not None]
+    whole = sum(known)
+    return whole if known and whole <= MAX_COUNT else None
