@@ -170,3 +170,16 @@ def test_the_cache_forgets_by_age_and_by_number() -> None:
 
 def test_no_graph_offers_to_send_its_data_away() -> None:
     assert (CONFIG["showSendToCloud"], CONFIG["plotlyServerURL"], CONFIG["displaylogo"]) == (False, "", False)
+
+
+def test_the_first_two_dozen_models_have_colours_of_their_own() -> None:
+    names = [f"model-{number}" for number in range(24)]
+    assert len(set(prepare.colours(names).values())) == 25  # and one for `other`
+
+
+@pytest.mark.parametrize(("slowest", "suffix", "drawn"), [(9_999.0, " ms", 9_999.0), (25_000.0, " s", 25.0)])
+def test_the_latency_axis_turns_to_seconds(slowest: float, suffix: str, drawn: float) -> None:
+    points = [Latency(bucket=THREE_DAYS.start, p50=1.0, p95=2.0, p99=slowest, calls=1)]
+    figure = latency_figure(prepare.latency_chart(points, THREE_DAYS))
+    assert figure["layout"]["yaxis"]["ticksuffix"] == suffix
+    assert max(value for trace in figure["data"] for value in trace["y"] if value is not None) == drawn

@@ -21,6 +21,7 @@ CONFIG: Final[Any] = {
 }
 FONT: Final = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
 HEIGHT: Final = 320
+_SECONDS_FROM_MS: Final = 10_000
 _FAINT: Final = 0.45
 
 
@@ -47,11 +48,18 @@ def spend_figure(chart: Chart) -> Figure:
 
 def latency_figure(chart: Chart) -> Figure:
     """Straight lines between measured points, gaps where nothing was measured; the still-filling end is dotted."""
-    traces = [trace for series in chart.series for trace in _line(chart, series)]
+    unit, scale = _time_unit(chart)
+    traces = [trace for series in chart.series for trace in _line(chart, series, scale)]
     layout = _layout(chart)
-    layout["yaxis"] |= {"ticksuffix": " ms", "rangemode": "tozero"}
+    layout["yaxis"] |= {"ticksuffix": f" {unit}", "rangemode": "tozero"}
     layout["showlegend"] = True
     return {"data": traces, "layout": layout}
+
+
+def _time_unit(chart: Chart) -> tuple[str, float]:
+    """Seconds where milliseconds would need five digits."""
+    largest = max((float(value) for series in chart.series for value in series.values if value is not None), default=0)
+    return ("s", 1e-3) if largest >= _SECONDS_FROM_MS else ("ms", 1.0)
 
 
 def _bars(chart: Chart, series: Series) -> Figure:
@@ -70,8 +78,8 @@ def _bars(chart: Chart, series: Series) -> Figure:
     }
 
 
-def _line(chart: Chart, series: Series) -> list[Figure]:
-    values = [None if value is None else float(value) for value in series.values]
+def _line(chart: Chart, series: Series, scale: float) -> list[Figure]:
+    values = [None if value is None else float(value) * scale for value in series.values]
     settled = [*values[:-1], None] if chart.filling else values
     line = {"color": series.colour, "width": 2}
     base = {

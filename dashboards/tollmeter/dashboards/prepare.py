@@ -39,6 +39,18 @@ PALETTE: Final = (
     "#4f6fae",
     "#a7c957",
     "#8d6e63",
+    "#0e7490",
+    "#bc6ff1",
+    "#7fb069",
+    "#e0a458",
+    "#6d83f2",
+    "#2dd4bf",
+    "#b5838d",
+    "#d4b106",
+    "#64748b",
+    "#f4978e",
+    "#3f7d20",
+    "#a18cd1",
 )
 _HOVER: Final = {bucket: "%Y-%m-%d" if name == "day" else "%Y-%m-%d %H:%M" for bucket, name in BUCKET_NAMES.items()}
 LATENCY_COLOURS: Final = {"p50": "#94a3b8", "p95": "#8b7cf6", "p99": "#d16ba5"}
@@ -238,7 +250,7 @@ def _place(bucket: datetime, span: Window) -> datetime:
 def _without_price(rows: Sequence[Spend], priced: Sequence[Spend]) -> str:
     names = sorted({row.model for row in rows} - {row.model for row in priced})
     more = f" and {len(names) - 2} more" if len(names) > 2 else ""  # noqa: PLR2004
-    return f"no price for {', '.join(names[:2])}{more}" if names else ""
+    return f"no cost known for {', '.join(names[:2])}{more}" if names else ""
 
 
 def _caption(span: Window, *details: str) -> str:
