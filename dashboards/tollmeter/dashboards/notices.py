@@ -40,8 +40,21 @@ def nothing_found(selection: Selection, span: Window, extent: Extent) -> Any:
 
 def simulated(fields: tuple[str, ...]) -> Any:
     """Part of what is shown was made up, and which part."""
-    which = ", ".join(fields)
-    return _banner("notice-simulated", "Simulated data", f"in part of the calls shown, these were made up: {which}")
+    return _banner("notice-simulated", "Simulated data", simulated_text(fields))
+
+
+def simulated_text(fields: tuple[str, ...]) -> str:
+    """What was made up, in words; `all` means whole calls.
+
+    >>> simulated_text(("all", "model", "route"))
+    'some of the calls shown are made up; of others these are: model, route'
+    >>> simulated_text(("model",))
+    'in part of the calls shown, these were made up: model'
+    """
+    some = ", ".join(field for field in fields if field != "all")
+    if "all" not in fields:
+        return f"in part of the calls shown, these were made up: {some}"
+    return "some of the calls shown are made up" + (f"; of others these are: {some}" if some else "")
 
 
 def problems(selection: Selection) -> Any:

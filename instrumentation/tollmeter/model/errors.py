@@ -50,10 +50,8 @@ class SettingError(UsageError):
 class UnknownNameError(UsageError):
     """Nothing of that kind has that name; the message lists near matches, or all names.
 
-    >>> raise UnknownNameError("query", "cost_by_dya", ["cost_by_day", "latency"])
-    Traceback (most recent call last):
-    ...
-    tollmeter.model.errors.UnknownNameError: no query named 'cost_by_dya'; did you mean cost_by_day?
+    >>> print(UnknownNameError("query", "cost_by_dya", ["cost_by_day", "latency"]))
+    no query named 'cost_by_dya'; did you mean cost_by_day?
     """
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
