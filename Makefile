@@ -31,11 +31,11 @@ demo: setup ## Two months of history, a live replay, the ETL, alarms and the das
 .PHONY: test
 test: setup ## Every suite at a small size, after `make check`
 	$(MAKE) -s check
-	$(BIN)/pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+	TOLLMETER_KILLS=$${TOLLMETER_KILLS:-10} $(BIN)/pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 .PHONY: soak
 soak: setup ## The same suites at full size
-	TOLLMETER_KILLS=100 TOLLMETER_REPLAY_ROWS=2000 TOLLMETER_SOAK=1 $(BIN)/pytest $(PYTEST_ARGS)
+	TOLLMETER_KILLS=100 TOLLMETER_REPLAY_ROWS=2000 TOLLMETER_BROKEN_LINES=1000 $(BIN)/pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 .PHONY: check
 check: setup ## Lint, format, types, imports

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import gzip
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, timedelta
@@ -31,6 +32,7 @@ from tollmeter.model.ids import imported_event_id
 from tollmeter.model.settings import Settings
 
 START = datetime(2026, 11, 1, 22, tzinfo=UTC)
+BROKEN = int(os.environ.get("TOLLMETER_BROKEN_LINES", "20"))
 HOUR = "dt=2026-11-03/hour=07"
 
 
@@ -186,7 +188,28 @@ def test_an_event_lands_once_whatever_object_brings_it(home: Home) -> None:
     assert counts == {"a.jsonl": (3, 2, 1), "b.jsonl.gz": (2, 1, 1), "c.jsonl.zst": (3, 1, 2)}
 
 
-def test_one_percent_of_broken_lines(home: Home) -> None:
+def test_one_percent_of_broken_lines_at_length(home: Home) -> None:
+    line = encode(call(5000))
+    kinds = [
+        line[:100] + b"\n",
+        line.replace(b'"input_tokens":5000', b'"input_tokens":"abc"'),
+        line.replace(b"llm_call", b"llm_cell"),
+        line.replace(b"chat", b"ch\xffat"),
+        line.replace(b"chat", b"ch\0at"),
+    ]
+    lines = [
+        kinds[n // 100 % 5] if n % 100 == 99 else encode(call(0, event_id=imported_event_id("at length", str(n))))
+        for n in range(BROKEN * 100)
+    ]
+    put(home, "a.jsonl.zst", lines)
+    report = etl.run(home)
+    assert report.equation.endswith(f"{BROKEN * 100} = {BROKEN * 99} + 0 + {BROKEN}")
+    reasons = {"not_json": 2, "invalid": 1, "unknown_kind": 1, "not_utf8": 1}
+    assert report.quarantined_by_reason == {reason: count * BROKEN // 5 for reason, count in reasons.items()}
+    assert all(row["detail"] for row in rows(home, "quarantine"))
+
+
+def test_broken_lines_of_every_kind(home: Home) -> None:
     good = [encode(call(n)) for n in range(1000)]
     line = encode(call(5000))
     broken = {
