@@ -31,6 +31,23 @@ _HEADERS: Final = {
     "cache-write-input-token-count": "cacheWriteInputTokenCount",
 }
 _MAX_DIGITS: Final = 19
+_TELLING: Final = frozenset(
+    {
+        _METRICS,
+        "usage",
+        "message",
+        "metadata",
+        "meta",
+        "response",
+        "choices",
+        "results",
+        "inputTextTokenCount",
+        "totalOutputTextTokenCount",
+        "prompt_token_count",
+        "generation_token_count",
+    }
+)
+"""The fields that usage can stand in; an event without them is passed over, as most events of a stream are."""
 
 
 def usage_of(document: Any) -> Usage | None:
@@ -41,7 +58,7 @@ def usage_of(document: Any) -> Usage | None:
     >>> usage_of({"usage": {"inputTokens": 3, "cacheReadInputTokens": 7917, "outputTokens": 442}}).input_tokens
     7920
     """
-    if not isinstance(document, dict):
+    if not isinstance(document, dict) or _TELLING.isdisjoint(document):
         return None
     metered = _counted(mapping(document, _METRICS))
     if anthropic.is_document(document):

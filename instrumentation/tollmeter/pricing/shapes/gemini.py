@@ -34,19 +34,19 @@ def usage_of(document: Any) -> Usage | None:
     """
     if not isinstance(document, dict):
         return None
-    raw = mapping(document, "usageMetadata", "usage_metadata")
-    prompt, thoughts = _count(raw, "promptTokenCount"), _count(raw, "thoughtsTokenCount")
-    spoken = _count(raw, "candidatesTokenCount")
+    raw = mapping(document, "usageMetadata")
+    prompt, thoughts = first(raw, "promptTokenCount"), first(raw, "thoughtsTokenCount")
+    spoken = first(raw, "candidatesTokenCount")
     if prompt is None and spoken is None:
         return None
-    whole_in = total(prompt, _count(raw, "toolUsePromptTokenCount"))
+    whole_in = total(prompt, first(raw, "toolUsePromptTokenCount"))
     inside = mappings(raw, "promptTokensDetails", "promptTokenDetails")
     inside += mappings(raw, "toolUsePromptTokensDetails")
     outside = mappings(raw, "candidatesTokensDetails")
     return Usage(
         input_tokens=whole_in,
-        output_tokens=_output(document, _count(raw, "totalTokenCount"), whole_in, spoken, thoughts),
-        cache_read_tokens=_count(raw, "cachedContentTokenCount"),
+        output_tokens=_output(document, first(raw, "totalTokenCount"), whole_in, spoken, thoughts),
+        cache_read_tokens=first(raw, "cachedContentTokenCount"),
         reasoning_tokens=thoughts,
         input_audio_tokens=_modality(inside, _AUDIO),
         input_image_tokens=_modality(inside, _IMAGE),
@@ -143,7 +143,3 @@ def _searches(document: Mapping[str, Any]) -> dict[str, int]:
 
 def _modality(details: list[Mapping[str, Any]], kinds: tuple[object, ...]) -> int | None:
     return total(*(first(each, "tokenCount") for each in details if each.get("modality") in kinds))
-
-
-def _count(raw: Mapping[str, Any], name: str) -> int | None:
-    return first(raw, name)
