@@ -220,6 +220,15 @@ def test_what_cannot_be_understood_is_missing(body: bytes, *, stream: bool) -> N
     assert _extract(body, stream=stream) == MISSING
 
 
+@pytest.mark.parametrize("strange", [[], {}, 3, None])
+def test_a_type_that_is_no_text_is_no_type(strange: object) -> None:
+    usage = {"input_tokens": 3, "output_tokens": 1, "iterations": [{"type": strange, "output_tokens": 1}]}
+    body = json.dumps({"type": strange, "usage": usage}).encode()
+    for provider in ("anthropic", "aws.bedrock", "gcp.vertex_ai"):
+        assert _extract(body, provider=provider, endpoint="/") == Usage(input_tokens=3, output_tokens=1)
+        assert extract_further(provider, endpoint="/", status=200, body=body, stream=False) == []
+
+
 def test_an_error_inside_200_says_nothing() -> None:
     error = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
     assert _extract(error) is None

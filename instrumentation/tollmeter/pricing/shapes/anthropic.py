@@ -17,8 +17,8 @@ from tollmeter.pricing.usage import TOOL_WEB_SEARCH, Usage
 
 __all__ = ["FurtherUsage", "extract", "extract_further", "further_of", "is_document", "merge", "usage_of"]
 
-_TYPES: Final = frozenset({"message", "message_start", "message_delta"})
-_OUTSIDE: Final = frozenset({"advisor_message", "compaction"})
+_TYPES: Final = ("message", "message_start", "message_delta")  # no sets: a foreign type may be unhashable
+_OUTSIDE: Final = ("advisor_message", "compaction")
 
 
 class FurtherUsage(NamedTuple):
