@@ -327,3 +327,69 @@ def test_the_trace_is_passed_on_to_the_hosts_that_are_allowed(
     call = decode(writer.lines[0])
     assert isinstance(call, LlmCall)
     assert seen == ([f"00-{call.trace_id}-{call.span_id}-01"] if sent else [None])
+
+
+ADVISED = [
+    {
+        "type": "message_start",
+        "message": {
+            "type": "message",
+            "model": "claude-sonnet-4-5-20250929",
+            "usage": {
+                "input_tokens": 10,
+                "cache_read_input_tokens": 90,
+                "output_tokens": 1,
+                "service_tier": "standard",
+            },
+        },
+    },
+    {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "hi"}},
+    {
+        "type": "message_delta",
+        "delta": {"stop_reason": "end_turn"},
+        "usage": {
+            "output_tokens": 40,
+            "iterations": [
+                {"type": "message", "input_tokens": 10, "output_tokens": 40},
+                {"type": "advisor_message", "model": "claude-opus-4-1-20250805", "input_tokens": 7, "output_tokens": 3},
+            ],
+        },
+    },
+    {"type": "message_stop"},
+]
+
+
+def test_an_inference_inside_a_call_is_a_call_of_its_own(client_module: ModuleType, events: MemoryWriter) -> None:
+    http = client(client_module, streaming(client_module, sse(*ADVISED, done=False)))
+    with http.stream("POST", "https://api.anthropic.com/v1/messages", json=REQUEST) as response:
+        response.read()
+    outer, inner = (decode(line) for line in events.lines)
+    assert isinstance(outer, LlmCall)
+    assert isinstance(inner, LlmCall)
+    assert (outer.provider, outer.status, outer.finish_reason) == ("anthropic", "ok", "end_turn")
+    assert (outer.input_tokens, outer.output_tokens, outer.cache_read_tokens) == (100, 40, 90)
+    # 10 x 3 + 90 x 0.30 + 40 x 15, and 7 x 15 + 3 x 75, per million
+    assert (outer.cost_usd, inner.cost_usd) == (Decimal("0.000657"), Decimal("0.00033"))
+    assert outer.ttft_ms is not None
+    assert (inner.response_model, inner.input_tokens, inner.output_tokens) == ("claude-opus-4-1-20250805", 7, 3)
+    assert (inner.parent_span_id, inner.request_id) == (outer.span_id, outer.request_id)
+
+
+def test_gemini_is_read_by_its_path(client_module: ModuleType, events: MemoryWriter) -> None:
+    documents = [
+        {"candidates": [{"content": {"parts": [{"text": "a"}]}}], "usageMetadata": {"promptTokenCount": 8}},
+        {
+            "candidates": [{"content": {"parts": [{"text": "b"}]}, "finishReason": "STOP"}],
+            "modelVersion": "gemini-2.5-flash",
+            "usageMetadata": {"promptTokenCount": 8, "candidatesTokenCount": 20, "thoughtsTokenCount": 5},
+        },
+    ]
+    url = "https://generativelanguage.googleapis.com/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse"
+    http = client(client_module, streaming(client_module, sse(*documents, done=False)))
+    with http.stream("POST", url, json={"contents": []}, headers={"x-goog-api-key": "k"}) as response:
+        response.read()
+    call = call_of(events)
+    assert (call.provider, call.request_model, call.stream) == ("gcp.gemini", "gemini-2.5-flash", True)
+    assert (call.input_tokens, call.output_tokens, call.reasoning_tokens) == (8, 25, 5)
+    assert (call.finish_reason, call.status, len(call.credential_ref)) == ("stop", "ok", 16)
+    assert call.ttft_ms is not None

@@ -7,6 +7,8 @@ import time
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
 from tollmeter.instrumentation.context import current_request
 from tollmeter.instrumentation.guard import guarded, losses
 from tollmeter.model import names
@@ -16,7 +18,7 @@ from tollmeter.pricing import Usage, price
 
 if TYPE_CHECKING:
     from tollmeter.instrumentation.recorder import Recorder
-    from tollmeter.pricing import Cost
+    from tollmeter.pricing import Cost, FurtherUsage
 
 watching: ContextVar[bool] = ContextVar("tollmeter_watching", default=False)
 """True below an active tap: a call that passes two clients is counted by the outer one."""
@@ -29,8 +31,8 @@ class Call:
     """
 
     __slots__ = (
-        "call_id", "context", "facts", "finished", "first_byte", "first_token", "parent", "recorder", "span_id",
-        "started", "started_at", "usage",
+        "call_id", "context", "facts", "finished", "first_byte", "first_token", "further", "parent", "recorder",
+        "span_id", "started", "started_at", "usage",
     )  # fmt: skip
 
     def __init__(self, recorder: Recorder, *, provider: str, operation: str) -> None:
@@ -44,6 +46,7 @@ class Call:
         self.first_byte = 0
         self.first_token = 0
         self.usage: Usage | None = None
+        self.further: list[FurtherUsage] = []
         self.finished = False
         self.facts: dict[str, Any] = {"provider": provider, "operation": operation}
 
@@ -70,8 +73,12 @@ class Call:
             return
         self.finished = True
         now = time.perf_counter_ns()
-        cost = self._priced()
-        event = self._event(status, error_type, now, cost)
+        event = self._event(status, error_type, now, self._priced())
+        self._write(event)
+        for inner in self.further:
+            self._write(self._inner_event(event, inner))
+
+    def _write(self, event: LlmCall) -> None:
         if self.context is not None:
             self.context.add_call(self.call_id, (event.input_tokens, event.output_tokens), event.cost_usd)
         self.recorder.write(event)
@@ -79,13 +86,33 @@ class Call:
     def _priced(self) -> Cost | None:
         if self.usage is None or self.usage.source == names.USAGE_MISSING:
             return None
-        facts = self.facts
-        model = facts.get("response_model") or facts.get("request_model", "")
-        tier = facts.get("service_tier", "")
-        found = price(facts["provider"], model, self.usage, at=self.started_at, service_tier=tier)
-        if found.status == names.COST_UNPRICED and facts.get("request_model") not in ("", None, model):
-            found = price(facts["provider"], facts["request_model"], self.usage, at=self.started_at, service_tier=tier)
+        answered, asked = self.facts.get("response_model", ""), self.facts.get("request_model", "")
+        found = self._price(answered or asked, self.usage)
+        if found.status == names.COST_UNPRICED and answered and asked:
+            found = self._price(asked, self.usage)
         return found
+
+    def _price(self, model: str, usage: Usage) -> Cost:
+        tier = self.facts.get("service_tier", "")
+        return price(self.facts["provider"], model, usage, at=self.started_at, service_tier=tier)
+
+    def _inner_event(self, event: LlmCall, inner: FurtherUsage) -> LlmCall:
+        """An inference that ran inside this call, such as Anthropic's advisor: a call of its own, below this one."""
+        model = inner.model or event.response_model or event.request_model
+        return structs.replace(
+            event,
+            event_id=new_event_id(),
+            span_id=new_span_id(),
+            parent_span_id=event.span_id,
+            losses={},
+            request_model=model,
+            response_model=model,
+            ttfb_ms=None,
+            ttft_ms=None,
+            output_tokens_per_s=None,
+            **_tokens(inner.usage),
+            **_money(self._price(model, inner.usage), event.status),
+        )
 
     def _event(self, status: Status, error_type: str, now: int, cost: Cost | None) -> LlmCall:
         context = self.context

@@ -1,18 +1,24 @@
-"""Which requests are model calls: providers by host, operations by path."""
+"""Which requests are model calls: providers by host, operations and wire formats by path."""
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Final, NamedTuple
+from urllib.parse import unquote
 
+from tollmeter.instrumentation.tap.wires import WIRE_ANTHROPIC, WIRE_GEMINI, WIRE_OPENAI
 from tollmeter.model import names
 
 
 class Endpoint(NamedTuple):
-    """A provider's endpoint: who answers, and what is asked."""
+    """A provider's endpoint: who answers, what is asked, in which format; model and streaming where the path says."""
 
     provider: str
     operation: str
+    wire: str = WIRE_OPENAI
+    model: str = ""
+    stream: bool = False
 
 
 PROVIDER_OPENAI_COMPATIBLE: Final = "openai_compatible"
@@ -22,6 +28,9 @@ _HOSTS: Final = {
     "api.openai.com": names.PROVIDER_OPENAI,
     "eu.api.openai.com": names.PROVIDER_OPENAI,
     "us.api.openai.com": names.PROVIDER_OPENAI,
+    "api.anthropic.com": names.PROVIDER_ANTHROPIC,
+    "generativelanguage.googleapis.com": names.PROVIDER_GEMINI,
+    "aiplatform.googleapis.com": names.PROVIDER_VERTEX,
     "api.groq.com": "groq",
     "api.mistral.ai": "mistral_ai",
     "api.deepseek.com": "deepseek",
@@ -34,13 +43,26 @@ _HOSTS: Final = {
 _SUFFIXES: Final = (
     (".openai.azure.com", names.PROVIDER_AZURE_OPENAI),
     (".cognitiveservices.azure.com", names.PROVIDER_AZURE_OPENAI),
+    (".services.ai.azure.com", names.PROVIDER_AZURE_OPENAI),
+    ("-aiplatform.googleapis.com", names.PROVIDER_VERTEX),
 )
 _PATHS: Final = (
-    ("/chat/completions", names.OPERATION_CHAT),
-    ("/responses", names.OPERATION_CHAT),
-    ("/completions", names.OPERATION_TEXT_COMPLETION),
-    ("/embeddings", names.OPERATION_EMBEDDINGS),
+    ("/chat/completions", names.OPERATION_CHAT, WIRE_OPENAI),
+    ("/responses", names.OPERATION_CHAT, WIRE_OPENAI),
+    ("/completions", names.OPERATION_TEXT_COMPLETION, WIRE_OPENAI),
+    ("/embeddings", names.OPERATION_EMBEDDINGS, WIRE_OPENAI),
+    ("/v1/messages", names.OPERATION_CHAT, WIRE_ANTHROPIC),
 )
+_UNMISTAKABLE: Final = ("/chat/completions", "/v1/completions")
+_GOOGLE: Final = re.compile(r"/(?:models|endpoints)/([^/:]+):(\w+)$")
+_GOOGLE_METHODS: Final = {
+    "generateContent": (names.OPERATION_CHAT, WIRE_GEMINI, False),
+    "streamGenerateContent": (names.OPERATION_CHAT, WIRE_GEMINI, True),
+    "embedContent": (names.OPERATION_EMBEDDINGS, WIRE_GEMINI, False),
+    "batchEmbedContents": (names.OPERATION_EMBEDDINGS, WIRE_GEMINI, False),
+    "rawPredict": (names.OPERATION_CHAT, WIRE_ANTHROPIC, False),
+    "streamRawPredict": (names.OPERATION_CHAT, WIRE_ANTHROPIC, True),
+}
 
 
 @lru_cache(maxsize=1024)
@@ -49,21 +71,22 @@ def recognise(host: str, port: int | None, path: str, extra: frozenset[tuple[str
 
     `extra` maps hosts, with or without a port, to providers; it comes from the settings and wins.
 
-    >>> recognise("api.openai.com", None, "/v1/chat/completions", frozenset())
-    Endpoint(provider='openai', operation='chat')
-    >>> recognise("example.com", None, "/v1/users", frozenset()) is None
+    >>> recognise("api.openai.com", None, "/v1/chat/completions", frozenset())[:3]
+    ('openai', 'chat', 'openai')
+    >>> recognise("api.anthropic.com", None, "/v1/messages/count_tokens", frozenset()) is None
     True
     """
-    operation = next((name for suffix, name in _PATHS if path.endswith(suffix)), None)
-    if operation is None:
-        return None
     provider = _provider_of(host, port, dict(extra))
-    if provider is None:
-        # Only these two paths are unmistakable on a host nobody has named.
-        if not path.endswith(("/chat/completions", "/v1/completions")):
-            return None
-        provider = PROVIDER_OPENAI_COMPATIBLE
-    return Endpoint(provider, operation)
+    google = _GOOGLE.search(path) if provider else None
+    if provider and google and google[2] in _GOOGLE_METHODS:
+        operation, wire, stream = _GOOGLE_METHODS[google[2]]
+        return Endpoint(provider, operation, wire, unquote(google[1])[:256], stream)
+    for suffix, operation, wire in _PATHS:
+        if path.endswith(suffix):
+            if provider:
+                return Endpoint(provider, operation, wire)
+            return Endpoint(PROVIDER_OPENAI_COMPATIBLE, operation) if path.endswith(_UNMISTAKABLE) else None
+    return None
 
 
 def _provider_of(host: str, port: int | None, extra: dict[str, str]) -> str | None:

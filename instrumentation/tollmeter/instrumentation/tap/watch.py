@@ -12,7 +12,8 @@ from tollmeter.instrumentation.context import current_request
 from tollmeter.instrumentation.guard import guarded, losses
 from tollmeter.instrumentation.propagation import write_traceparent
 from tollmeter.instrumentation.tap.endpoints import recognise
-from tollmeter.instrumentation.tap.openai_wire import EventScanner, read_answer, read_request
+from tollmeter.instrumentation.tap.scanning import EventScanner
+from tollmeter.instrumentation.tap.wires import WIRES, Wire, read_request
 from tollmeter.model import names
 
 if TYPE_CHECKING:
@@ -24,7 +25,12 @@ _RATE_LIMITS: Final = {
     f"x-ratelimit-{what}-{unit}".encode(): f"ratelimit_{what}_{unit}"
     for what in ("limit", "remaining")
     for unit in ("requests", "tokens")
+} | {
+    f"anthropic-ratelimit-{unit}-{what}".encode(): f"ratelimit_{what}_{unit}"
+    for what in ("limit", "remaining")
+    for unit in ("requests", "tokens")
 }
+_SECRETS: Final = (b"authorization", b"api-key", b"x-api-key", b"x-goog-api-key")
 _REQUEST_IDS: Final = (b"x-request-id", b"apim-request-id", b"request-id")
 _default: list[Recorder] = []
 
@@ -67,10 +73,11 @@ def active_recorder() -> Recorder | None:
 class Watch:
     """Sees one exchange pass; each method is safe to call at any time and never raises."""
 
-    __slots__ = ("_body", "_inflate", "_is_stream", "_scanner", "_status", "call")
+    __slots__ = ("_body", "_inflate", "_is_stream", "_scanner", "_status", "_wire", "call")
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, wire: Wire) -> None:
         self.call = call
+        self._wire = wire
         self._status = 0
         self._is_stream = False
         self._body: bytearray | None = None
@@ -90,7 +97,7 @@ class Watch:
         facts["provider_request_id"] = request_id[:256].decode("latin-1")
         self._is_stream = b"text/event-stream" in headers.get(b"content-type", b"")
         if self._is_stream:
-            self._scanner = EventScanner(self.call)
+            self._scanner = self._wire.scanner(self.call)
         self._body = bytearray()
         if not decoded:
             self._inflate = _inflater(headers.get(b"content-encoding", b""))
@@ -147,7 +154,7 @@ class Watch:
         if self._body is None:
             losses.add("answer_over_16MiB")
             return ""
-        return read_answer(self.call, bytes(self._body)) if self._body else ""
+        return self._wire.read_answer(self.call, bytes(self._body)) if self._body else ""
 
 
 @guarded(default=None)
@@ -162,18 +169,21 @@ def begin(url: Url, headers: Headers, body: bytes | None) -> Watch | None:
     if endpoint is None:
         return None
     call = Call(recorder, provider=endpoint.provider, operation=endpoint.operation)
+    if endpoint.model:
+        call.facts |= {"request_model": endpoint.model, "stream": endpoint.stream}
     _describe(call, headers, read_request(body) if body else None)
-    return Watch(call)
+    return Watch(call, WIRES[endpoint.wire])
 
 
 def _describe(call: Call, headers: Headers, request: Any) -> None:
     facts = call.facts
     if request is not None:
-        facts["request_model"] = request.model[:256] if isinstance(request.model, str) else ""
-        facts["stream"] = request.stream is True
+        if isinstance(request.model, str):
+            facts["request_model"] = request.model[:256]
+        facts["stream"] = facts.get("stream") or request.stream is True
         limits = (request.max_completion_tokens, request.max_output_tokens, request.max_tokens)
         facts["max_tokens"] = next((n for n in limits if type(n) is int and n >= 0), None)
-    secret = headers.get(b"authorization") or headers.get(b"api-key")
+    secret = next((value for name in _SECRETS if (value := headers.get(name))), None)
     if secret:
         facts["credential_ref"] = credential_ref(secret)
     retries = headers.get(b"x-stainless-retry-count")

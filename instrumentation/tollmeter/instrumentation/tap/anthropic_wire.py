@@ -1,0 +1,61 @@
+"""Anthropic's wire format: messages and their event streams, at Anthropic and on Vertex."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from tollmeter.instrumentation.tap.scanning import EventScanner
+from tollmeter.pricing.shapes import anthropic as shape
+from tollmeter.pricing.shapes.fields import decoded, mapping
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tollmeter.instrumentation.calls import Call
+
+_TOKENS: Final = (b'"content_block_delta"', b'"tool_use"')
+
+
+def read_answer(call: Call, body: bytes) -> str:
+    """Take over what a JSON answer says; returns the error it carries, or an empty string."""
+    document = decoded(body)
+    return _take(call, document) if isinstance(document, dict) else ""
+
+
+class AnthropicScanner(EventScanner):
+    """Reads `message_start`, `message_delta` and errors; their counts are cumulative and the later one wins."""
+
+    __slots__ = ()
+
+    def is_worth_reading(self, data: bytes) -> bool:
+        """Whether it may hold a message event or an error."""
+        return b'"message_' in data or b'"error"' in data
+
+    def read(self, data: bytes) -> None:
+        """Read one event."""
+        if not self.call.first_token and any(mark in data for mark in _TOKENS):
+            self.call.saw_token()
+        if not self.is_worth_reading(data):
+            return
+        document = decoded(data)
+        if not isinstance(document, dict):
+            return
+        self.error = _take(self.call, document) or self.error
+        self.done = self.done or document.get("type") == "message_stop"
+
+
+def _take(call: Call, document: Mapping[str, Any]) -> str:
+    message = mapping(document, "message") or document
+    usage = mapping(message, "usage")
+    stop = message.get("stop_reason") or mapping(document, "delta").get("stop_reason")
+    said = (
+        ("response_model", message.get("model")),
+        ("finish_reason", stop),
+        ("service_tier", usage.get("service_tier")),
+        ("inference_region", usage.get("inference_geo")),
+    )
+    call.facts |= {field: value for field, value in said if isinstance(value, str) and value}
+    call.usage = shape.merge(call.usage, shape.usage_of(document))
+    call.further = shape.further_of(document) or call.further
+    error = mapping(document, "error")
+    return str(error.get("type") or "error")[:256] if error else ""

@@ -1,0 +1,66 @@
+"""Server-sent events as they pass: cut into lines anywhere, read only where they say something that counts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from tollmeter.instrumentation.calls import Call
+
+MAX_LINE: Final = 1 << 20
+_DATA: Final = b"data:"
+
+
+class EventScanner:
+    """Splits a stream into events; a wire says which are worth reading, and reads them.
+
+    Every event is read until the first token. Held: one unfinished line of at most 1 MiB, and what the wire keeps.
+    """
+
+    __slots__ = ("_rest", "call", "done", "error", "overlong")
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self._rest = b""
+        self.done = False
+        self.overlong = False
+        self.error = ""
+
+    def feed(self, chunk: bytes) -> None:
+        """Scan one chunk of the body, cut anywhere."""
+        end = chunk.rfind(b"\n") + 1
+        if not end:
+            self._hold(chunk)
+            return
+        whole = self._rest + chunk[:end] if self._rest else chunk[:end]
+        self._rest = chunk[end:]
+        if self.call.first_token and not self.is_worth_reading(whole):
+            return
+        for line in whole.split(b"\n"):
+            if line.startswith(_DATA):
+                self.read(line[5:])
+
+    def finish(self) -> None:
+        """Take over what was kept."""
+        if self._rest.startswith(_DATA):
+            self.read(self._rest[5:])
+            self._rest = b""
+        self.conclude()
+
+    def is_worth_reading(self, data: bytes) -> bool:
+        """Whether some bytes of the stream, after the first token, may hold an event that counts."""
+        raise NotImplementedError
+
+    def read(self, data: bytes) -> None:
+        """Read one event."""
+        raise NotImplementedError
+
+    def conclude(self) -> None:
+        """The stream is over, whole or not."""
+
+    def _hold(self, chunk: bytes) -> None:
+        if len(self._rest) + len(chunk) > MAX_LINE:
+            self.overlong = True
+            self._rest = b"overlong:"
+        else:
+            self._rest += chunk

@@ -1,0 +1,52 @@
+"""The wire formats the tap reads, by name; a further one is a file and a row here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import msgspec
+
+from tollmeter.instrumentation.tap import anthropic_wire, gemini_wire, openai_wire
+from tollmeter.instrumentation.tap.scanning import EventScanner
+
+if TYPE_CHECKING:
+    from tollmeter.instrumentation.calls import Call
+
+WIRE_OPENAI: Final = "openai"
+WIRE_ANTHROPIC: Final = "anthropic"
+WIRE_GEMINI: Final = "gemini"
+
+
+class RequestBody(msgspec.Struct):
+    """What a request says; every field may be missing or of a foreign type."""
+
+    model: Any = None
+    stream: Any = None
+    max_tokens: Any = None
+    max_completion_tokens: Any = None
+    max_output_tokens: Any = None
+
+
+class Wire(NamedTuple):
+    """How a whole JSON answer is read (returning its error, or an empty string), and how a stream is."""
+
+    read_answer: Callable[[Call, bytes], str]
+    scanner: Callable[[Call], EventScanner]
+
+
+WIRES: Final = {
+    WIRE_OPENAI: Wire(openai_wire.read_answer, openai_wire.OpenAIScanner),
+    WIRE_ANTHROPIC: Wire(anthropic_wire.read_answer, anthropic_wire.AnthropicScanner),
+    WIRE_GEMINI: Wire(gemini_wire.read_answer, gemini_wire.GeminiScanner),
+}
+
+_request: Final = msgspec.json.Decoder(RequestBody)
+
+
+def read_request(body: bytes) -> RequestBody:
+    """What the request says; an empty body where it is not understood."""
+    try:
+        return _request.decode(body)
+    except msgspec.MsgspecError:
+        return RequestBody()

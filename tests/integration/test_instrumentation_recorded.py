@@ -1,0 +1,114 @@
+"""Recorded provider traffic through the real tap, cut anywhere: what is recorded is what the answer says."""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+from collections import Counter
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from tollmeter.instrumentation import instrument
+from tollmeter.instrumentation.tap import watch
+from tollmeter.instrumentation.tap.endpoints import recognise
+from tollmeter.instrumentation.writer import MemoryWriter
+from tollmeter.model.events import LlmCall, decode
+from tollmeter.pricing import Usage, extract_further, extract_usage
+
+SEED = 20261123
+COUNTS = [name for name in Usage.__struct_fields__ if name.endswith("_tokens")]
+
+
+@pytest.fixture(scope="module")
+def recorded(shared: Path) -> list[dict[str, Any]]:
+    lines = (shared / "data" / "provider_responses.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
+    return [row for row in rows if row["method"] == "POST" and row["response_body"] is not None and _endpoint(row)]
+
+
+@pytest.fixture
+def events() -> Iterator[MemoryWriter]:
+    writer = MemoryWriter()
+    watch._default.clear()
+    instrument(writer=writer, mode="lean")
+    yield writer
+    watch._default.clear()
+
+
+def _endpoint(row: dict[str, Any]) -> Any:
+    url = httpx2.URL(row["url"])
+    found = recognise(url.host, url.port, url.path, frozenset())
+    return found if found and found.provider != "openai_compatible" else None
+
+
+def _body(row: dict[str, Any]) -> bytes:
+    text = row["response_body"]
+    if row["response_body_encoding"] == "base64":
+        return base64.b64decode(text)
+    return (text if isinstance(text, str) else json.dumps(text)).encode()
+
+
+def _pieces(body: bytes, dice: random.Random) -> list[bytes]:
+    cuts = sorted(dice.randrange(len(body) + 1) for _ in range(dice.randrange(12)))
+    return [body[start:end] for start, end in zip([0, *cuts], [*cuts, len(body)], strict=True)]
+
+
+def replay(row: dict[str, Any], dice: random.Random) -> None:
+    class Body(httpx2.SyncByteStream):
+        def __iter__(self) -> Iterator[bytes]:
+            yield from _pieces(_body(row), dice)
+
+    kept = {name: value for name, value in row["response_headers"].items() if name.lower() != "content-encoding"}
+    types = {"sse": "text/event-stream", "json": "application/json", "json-array": "application/json"}
+    headers = kept | {"content-type": types.get(row["body_kind"], "application/octet-stream")}
+    transport = httpx2.MockTransport(lambda _: httpx2.Response(row["status"], headers=headers, stream=Body()))
+    with (
+        httpx2.Client(transport=transport) as client,
+        client.stream("POST", row["url"], json=row["request_body"]) as response,
+    ):
+        response.read()
+
+
+@pytest.mark.shared_data
+def test_what_is_recorded_is_what_the_answer_says(recorded: list[dict[str, Any]], events: MemoryWriter) -> None:
+    dice = random.Random(SEED)
+    seen: Counter[tuple[str, str]] = Counter()
+    for row in recorded:
+        events.lines.clear()
+        replay(row, dice)
+        call, *inner = (decode(line) for line in events.lines)
+        assert isinstance(call, LlmCall)
+        told = {"status": row["status"], "body": _body(row), "stream": row["body_kind"] in ("sse", "json-array")}
+        endpoint = httpx2.URL(row["url"]).path
+        usage = extract_usage(call.provider, endpoint=endpoint, headers=row["response_headers"], **told)
+        expected = usage if usage and usage.source == "reported" else None
+        where = (row["id"], row["url"], call)
+        assert call.usage_source == ("reported" if expected else "missing"), where
+        assert [getattr(call, name) for name in COUNTS] == [getattr(expected, name, None) for name in COUNTS], where
+        assert call.server_tool_calls == (expected.server_tool_calls if expected else {}), where
+        further = extract_further(call.provider, endpoint=endpoint, **told)
+        assert [getattr(event, "request_model", None) for event in inner] == [
+            found.model or call.response_model for found in further
+        ], where
+        assert (call.cost_usd is None) == (call.cost_status in ("unpriced", "inconsistent")), where
+        assert call.cost_usd is None or call.cost_usd >= Decimal(0)
+        assert call.status == ("error" if row["status"] >= 400 else call.status), where
+        seen[call.provider, call.usage_source] += 1
+    assert dict(seen) == {
+        ("anthropic", "missing"): 4,
+        ("anthropic", "reported"): 87,
+        ("azure.ai.openai", "missing"): 23,
+        ("azure.ai.openai", "reported"): 34,
+        ("gcp.gemini", "missing"): 2,
+        ("gcp.gemini", "reported"): 21,
+        ("gcp.vertex_ai", "missing"): 3,
+        ("gcp.vertex_ai", "reported"): 22,
+        ("openai", "missing"): 103,
+        ("openai", "reported"): 438,
+    }
