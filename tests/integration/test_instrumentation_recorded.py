@@ -65,7 +65,12 @@ def replay(row: dict[str, Any], dice: random.Random) -> None:
             yield from _pieces(_body(row), dice)
 
     kept = {name: value for name, value in row["response_headers"].items() if name.lower() != "content-encoding"}
-    types = {"sse": "text/event-stream", "json": "application/json", "json-array": "application/json"}
+    types = {
+        "aws-eventstream": "application/vnd.amazon.eventstream",
+        "sse": "text/event-stream",
+        "json": "application/json",
+        "json-array": "application/json",
+    }
     headers = kept | {"content-type": types.get(row["body_kind"], "application/octet-stream")}
     transport = httpx2.MockTransport(lambda _: httpx2.Response(row["status"], headers=headers, stream=Body()))
     with (
@@ -84,7 +89,11 @@ def test_what_is_recorded_is_what_the_answer_says(recorded: list[dict[str, Any]]
         replay(row, dice)
         call, *inner = (decode(line) for line in events.lines)
         assert isinstance(call, LlmCall)
-        told = {"status": row["status"], "body": _body(row), "stream": row["body_kind"] in ("sse", "json-array")}
+        told = {
+            "status": row["status"],
+            "body": _body(row),
+            "stream": row["body_kind"] in ("sse", "json-array", "aws-eventstream"),
+        }
         endpoint = httpx2.URL(row["url"]).path
         usage = extract_usage(call.provider, endpoint=endpoint, headers=row["response_headers"], **told)
         expected = usage if usage and usage.source == "reported" else None
@@ -103,6 +112,8 @@ def test_what_is_recorded_is_what_the_answer_says(recorded: list[dict[str, Any]]
     assert dict(seen) == {
         ("anthropic", "missing"): 4,
         ("anthropic", "reported"): 87,
+        ("aws.bedrock", "missing"): 14,
+        ("aws.bedrock", "reported"): 118,
         ("azure.ai.openai", "missing"): 23,
         ("azure.ai.openai", "reported"): 34,
         ("gcp.gemini", "missing"): 2,

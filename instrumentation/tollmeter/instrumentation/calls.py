@@ -87,6 +87,8 @@ class Call:
         if self.usage is None or self.usage.source == names.USAGE_MISSING:
             return None
         answered, asked = self.facts.get("response_model", ""), self.facts.get("request_model", "")
+        if self.facts["provider"] == names.PROVIDER_BEDROCK:
+            answered, asked = asked, answered  # the name asked for says the region and profile that set the price
         found = self._price(answered or asked, self.usage)
         if found.status == names.COST_UNPRICED and answered and asked:
             found = self._price(asked, self.usage)

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import unquote
 
-from tollmeter.instrumentation.tap.wires import WIRE_ANTHROPIC, WIRE_GEMINI, WIRE_OPENAI
+from tollmeter.instrumentation.tap.wires import WIRE_ANTHROPIC, WIRE_BEDROCK, WIRE_GEMINI, WIRE_OPENAI
 from tollmeter.model import names
 
 
@@ -54,6 +54,8 @@ _PATHS: Final = (
     ("/v1/messages", names.OPERATION_CHAT, WIRE_ANTHROPIC),
 )
 _UNMISTAKABLE: Final = ("/chat/completions", "/v1/completions")
+_BEDROCK_HOST: Final = re.compile(r"^bedrock-runtime(-fips)?\.[a-z0-9-]+\.amazonaws\.com(\.cn)?$")
+_BEDROCK: Final = re.compile(r"/model/(.+)/(converse|converse-stream|invoke|invoke-with-response-stream)$")
 _GOOGLE: Final = re.compile(r"/(?:models|endpoints)/([^/:]+):(\w+)$")
 _GOOGLE_METHODS: Final = {
     "generateContent": (names.OPERATION_CHAT, WIRE_GEMINI, False),
@@ -77,6 +79,8 @@ def recognise(host: str, port: int | None, path: str, extra: frozenset[tuple[str
     True
     """
     provider = _provider_of(host, port, dict(extra))
+    if provider == names.PROVIDER_BEDROCK:
+        return _bedrock(path)
     google = _GOOGLE.search(path) if provider else None
     if provider and google and google[2] in _GOOGLE_METHODS:
         operation, wire, stream = _GOOGLE_METHODS[google[2]]
@@ -91,4 +95,15 @@ def recognise(host: str, port: int | None, path: str, extra: frozenset[tuple[str
 
 def _provider_of(host: str, port: int | None, extra: dict[str, str]) -> str | None:
     found = extra.get(f"{host}:{port}") or extra.get(host) or _HOSTS.get(host)
+    if found is None and _BEDROCK_HOST.match(host):
+        return names.PROVIDER_BEDROCK
     return found or next((provider for suffix, provider in _SUFFIXES if host.endswith(suffix)), None)
+
+
+def _bedrock(path: str) -> Endpoint | None:
+    found = _BEDROCK.search(path)
+    if found is None:
+        return None
+    model, stream = unquote(found[1])[:512], found[2].endswith("stream")
+    operation = names.OPERATION_EMBEDDINGS if "embed" in model else names.OPERATION_CHAT
+    return Endpoint(names.PROVIDER_BEDROCK, operation, WIRE_BEDROCK, model, stream)

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from tollmeter.instrumentation.calls import Call
 
 MAX_LINE: Final = 1 << 20
 _DATA: Final = b"data:"
+
+
+class Scanner(Protocol):
+    """Reads a stream as it passes."""
+
+    done: bool
+    """The provider has said all."""
+    error: str
+    """An error told inside the stream."""
+
+    def feed(self, chunk: bytes) -> None:
+        """Scan one chunk of the body, cut anywhere."""
+        ...
+
+    def finish(self) -> None:
+        """Take over what was kept."""
+        ...
 
 
 class EventScanner:

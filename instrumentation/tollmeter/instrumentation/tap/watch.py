@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import zlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -11,10 +12,13 @@ from tollmeter.instrumentation.calls import Call, watching
 from tollmeter.instrumentation.context import current_request
 from tollmeter.instrumentation.guard import guarded, losses
 from tollmeter.instrumentation.propagation import write_traceparent
+from tollmeter.instrumentation.tap.bedrock_wire import STREAM_TYPE
 from tollmeter.instrumentation.tap.endpoints import recognise
-from tollmeter.instrumentation.tap.scanning import EventScanner
+from tollmeter.instrumentation.tap.scanning import Scanner
 from tollmeter.instrumentation.tap.wires import WIRES, Wire, read_request
 from tollmeter.model import names
+from tollmeter.pricing.shapes.bedrock import merge, usage_of_headers
+from tollmeter.pricing.usage import Usage
 
 if TYPE_CHECKING:
     from tollmeter.instrumentation.recorder import Recorder
@@ -30,8 +34,10 @@ _RATE_LIMITS: Final = {
     for what in ("limit", "remaining")
     for unit in ("requests", "tokens")
 }
+_ACCESS_KEY: Final = re.compile(rb"^AWS4-HMAC-SHA256 Credential=([A-Z0-9]+)/")
 _SECRETS: Final = (b"authorization", b"api-key", b"x-api-key", b"x-goog-api-key")
-_REQUEST_IDS: Final = (b"x-request-id", b"apim-request-id", b"request-id")
+_REQUEST_IDS: Final = (b"x-request-id", b"apim-request-id", b"request-id", b"x-amzn-requestid")
+_SSE: Final = b"text/event-stream"
 _default: list[Recorder] = []
 
 
@@ -73,15 +79,16 @@ def active_recorder() -> Recorder | None:
 class Watch:
     """Sees one exchange pass; each method is safe to call at any time and never raises."""
 
-    __slots__ = ("_body", "_inflate", "_is_stream", "_scanner", "_status", "_wire", "call")
+    __slots__ = ("_body", "_inflate", "_metered", "_refused", "_scanner", "_status", "_wire", "call")
 
     def __init__(self, call: Call, wire: Wire) -> None:
         self.call = call
         self._wire = wire
         self._status = 0
-        self._is_stream = False
+        self._metered: Usage | None = None
+        self._refused = ""
         self._body: bytearray | None = None
-        self._scanner: EventScanner | None = None
+        self._scanner: Scanner | None = None
         self._inflate: Any = None
 
     @guarded(default=None)
@@ -95,9 +102,12 @@ class Watch:
                 facts[field] = int(value)
         request_id = next((value for name in _REQUEST_IDS if (value := headers.get(name))), b"")
         facts["provider_request_id"] = request_id[:256].decode("latin-1")
-        self._is_stream = b"text/event-stream" in headers.get(b"content-type", b"")
-        if self._is_stream:
+        kind = headers.get(b"content-type", b"")
+        if _SSE in kind or STREAM_TYPE in kind:
             self._scanner = self._wire.scanner(self.call)
+        if facts["provider"] == names.PROVIDER_BEDROCK:
+            self._metered = usage_of_headers({k.decode("latin-1"): v.decode("latin-1") for k, v in headers.items()})
+            self._refused = headers.get(b"x-amzn-errortype", b"").decode("latin-1").partition(":")[0][:256]
         self._body = bytearray()
         if not decoded:
             self._inflate = _inflater(headers.get(b"content-encoding", b""))
@@ -126,7 +136,7 @@ class Watch:
         """The body came to its end."""
         error = self._read()
         if self._status >= _ERROR:
-            self.call.finish(names.STATUS_ERROR, error or str(self._status))
+            self.call.finish(names.STATUS_ERROR, error or self._refused or str(self._status))
         else:
             self.call.finish(names.STATUS_ERROR if error else names.STATUS_OK, error)
 
@@ -148,6 +158,13 @@ class Watch:
         self.call.fail(error)
 
     def _read(self) -> str:
+        error = self._read_body()
+        usage = self.call.usage
+        if self._metered and (usage is None or usage.input_tokens is None or usage.output_tokens is None):
+            self.call.usage = merge(self._metered, usage)
+        return error
+
+    def _read_body(self) -> str:
         if self._scanner is not None:
             self._scanner.finish()
             return self._scanner.error
@@ -170,7 +187,9 @@ def begin(url: Url, headers: Headers, body: bytes | None) -> Watch | None:
         return None
     call = Call(recorder, provider=endpoint.provider, operation=endpoint.operation)
     if endpoint.model:
-        call.facts |= {"request_model": endpoint.model, "stream": endpoint.stream}
+        call.facts |= {"request_model": endpoint.model[:256], "stream": endpoint.stream}
+    if endpoint.model.startswith("arn:"):
+        call.facts["resource_id"] = endpoint.model[:256]
     _describe(call, headers, read_request(body) if body else None)
     return Watch(call, WIRES[endpoint.wire])
 
@@ -197,7 +216,8 @@ def credential_ref(secret: bytes) -> str:
     >>> credential_ref(b"Bearer sk-1") == credential_ref(b"sk-1"), len(credential_ref(b"sk-1"))
     (True, 16)
     """
-    plain = secret.removeprefix(b"Bearer ")
+    signed = _ACCESS_KEY.search(secret)  # a SigV4 signature differs each time, the key id in it does not
+    plain = signed[1] if signed else secret.removeprefix(b"Bearer ")
     return hashlib.blake2b(plain, key=b"tollmeter.credential_ref", digest_size=8).hexdigest()
 
 

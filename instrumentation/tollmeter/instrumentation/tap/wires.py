@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
-from tollmeter.instrumentation.tap import anthropic_wire, gemini_wire, openai_wire
-from tollmeter.instrumentation.tap.scanning import EventScanner
+from tollmeter.instrumentation.tap import anthropic_wire, bedrock_wire, gemini_wire, openai_wire
+from tollmeter.instrumentation.tap.scanning import Scanner
 
 if TYPE_CHECKING:
     from tollmeter.instrumentation.calls import Call
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 WIRE_OPENAI: Final = "openai"
 WIRE_ANTHROPIC: Final = "anthropic"
 WIRE_GEMINI: Final = "gemini"
+WIRE_BEDROCK: Final = "bedrock"
 
 
 class RequestBody(msgspec.Struct):
@@ -32,13 +33,14 @@ class Wire(NamedTuple):
     """How a whole JSON answer is read (returning its error, or an empty string), and how a stream is."""
 
     read_answer: Callable[[Call, bytes], str]
-    scanner: Callable[[Call], EventScanner]
+    scanner: Callable[[Call], Scanner]
 
 
 WIRES: Final = {
     WIRE_OPENAI: Wire(openai_wire.read_answer, openai_wire.OpenAIScanner),
     WIRE_ANTHROPIC: Wire(anthropic_wire.read_answer, anthropic_wire.AnthropicScanner),
     WIRE_GEMINI: Wire(gemini_wire.read_answer, gemini_wire.GeminiScanner),
+    WIRE_BEDROCK: Wire(bedrock_wire.read_answer, bedrock_wire.FrameScanner),
 }
 
 _request: Final = msgspec.json.Decoder(RequestBody)
