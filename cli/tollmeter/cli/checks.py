@@ -12,7 +12,7 @@ from typing import Final, Literal
 import msgspec
 
 from tollmeter.instrumentation.install import choose_mode
-from tollmeter.instrumentation.tap.httpx_family import MODULES
+from tollmeter.instrumentation.tap import TAPPED
 from tollmeter.model.home import Home
 from tollmeter.model.settings import PREFIX, Settings
 from tollmeter.model.spool import CLOSED_SUFFIX, open_segments, read_lines
@@ -20,9 +20,6 @@ from tollmeter.model.spool import CLOSED_SUFFIX, open_segments, read_lines
 Level = Literal["ok", "note", "finding"]
 _NETWORK_FS: Final = frozenset({"nfs", "nfs4", "cifs", "smb3", "fuse.sshfs", "efs", "glusterfs", "ceph"})
 _UNTAPPED: Final = {
-    "aiohttp": "google-genai's async client and LiteLLM use it",
-    "botocore": "boto3's bedrock-runtime uses it",
-    "requests": "older SDKs use it",
     "grpc": "Vertex AI's gRPC transport uses it",
 }
 _MAX_SEGMENTS: Final = 200
@@ -98,7 +95,7 @@ def mode(home: Home, settings: Settings) -> Iterator[Finding]:
 def taps(home: Home, settings: Settings) -> Iterator[Finding]:
     """Which HTTP clients are seen?"""
     del home, settings
-    seen = [name for name in MODULES if importlib.util.find_spec(name)]
+    seen = [name for name in TAPPED if importlib.util.find_spec(name)]
     yield Finding("taps", "ok", f"model calls are seen through {', '.join(seen) or 'nothing: no known client'}")
     for name, why in _UNTAPPED.items():
         if importlib.util.find_spec(name):

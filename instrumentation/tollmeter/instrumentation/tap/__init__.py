@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from tollmeter.instrumentation.tap.botocore_client import install_botocore
-from tollmeter.instrumentation.tap.httpx_family import install_httpx_family
+from typing import Final
 
-__all__ = ["install_taps"]
+from tollmeter.instrumentation.tap.aiohttp_client import install_aiohttp
+from tollmeter.instrumentation.tap.botocore_client import install_botocore
+from tollmeter.instrumentation.tap.httpx_family import MODULES, install_httpx_family
+from tollmeter.instrumentation.tap.requests_client import install_requests
+
+__all__ = ["TAPPED", "install_taps"]
+
+TAPPED: Final = (*MODULES, "aiohttp", "botocore", "requests")
+"""The HTTP clients whose model calls are seen, by import name."""
 
 
 def install_taps() -> None:
     """Hook the HTTP clients that are, or will be, imported; calling it again changes nothing."""
     install_httpx_family()
     install_botocore()
+    install_aiohttp()
+    install_requests()

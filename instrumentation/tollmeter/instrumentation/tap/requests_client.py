@@ -1,0 +1,187 @@
+"""The tap under requests: `Session.send` on the class, and the wire bytes of the urllib3 response below a stream."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
+
+from tollmeter.instrumentation.calls import watching
+from tollmeter.instrumentation.guard import guarded, losses
+from tollmeter.instrumentation.tap.import_hook import after_import
+from tollmeter.instrumentation.tap.watch import Watch, begin, outgoing_traceparent
+from tollmeter.model.names import HEADER_TRACEPARENT
+
+MODULE: Final = "requests"
+_MARK: Final = "_tollmeter_original"
+
+
+class _Target(NamedTuple):
+    host: str
+    port: int | None
+    path: str
+    query: bytes
+
+
+def install_requests() -> None:
+    """Hook requests, now or when it is imported."""
+    after_import(MODULE, _patch)
+
+
+def _patch(module: ModuleType) -> None:
+    if not hasattr(module.Session.send, _MARK):
+        module.Session.send = _tapped_send(module.Session.send)
+
+
+def _tapped_send(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def send(self: Any, request: Any, **kwargs: Any) -> Any:
+        watch = _begin(request)
+        if watch is None:
+            return original(self, request, **kwargs)
+        token = watching.set(True)
+        try:
+            response = original(self, request, **kwargs)
+        except BaseException as error:
+            watch.fail(error)
+            raise
+        finally:
+            watching.reset(token)
+        _follow(watch, response)
+        return response
+
+    setattr(send, _MARK, original)
+    return send
+
+
+@guarded(default=None)
+def _begin(request: Any) -> Watch | None:
+    if getattr(request, "method", "") != "POST" or not isinstance(request.url, str):
+        return None
+    parts = urlsplit(request.url)
+    target = _Target(parts.hostname or "", parts.port, parts.path, parts.query.encode())
+    body = request.body.encode() if isinstance(request.body, str) else request.body
+    # A body that is a file or a generator is not read ahead; the model is then read from the answer.
+    watch = begin(target, _plain(request.headers), body if isinstance(body, bytes) else None)
+    if watch is not None and watch.call.recorder.settings.propagate_hosts:
+        header = outgoing_traceparent(watch.call, target.host)
+        if header and HEADER_TRACEPARENT not in request.headers:
+            request.headers[HEADER_TRACEPARENT] = header
+    return watch
+
+
+def _plain(headers: Any) -> dict[bytes, bytes]:
+    return {_bytes(name).lower(): _bytes(value) for name, value in headers.items()}
+
+
+def _bytes(text: str | bytes) -> bytes:
+    return text.encode("utf-8", "replace") if isinstance(text, str) else text
+
+
+@guarded(default=None)
+def _follow(watch: Watch, response: Any) -> None:
+    headers = _plain(response.headers)
+    if response._content_consumed:  # noqa: SLF001  `content` would read a stream that is the caller's
+        watch.respond(response.status_code, headers, decoded=True)
+        watch.feed(response.content or b"")
+        watch.complete()
+        return
+    watch.respond(response.status_code, headers, decoded=False)
+    raw = response.raw
+    base: Any = type(raw)
+    tapped = _tapped_type(base)
+    if tapped is None:
+        losses.add("body_of_unknown_adapter")
+        watch.abandon()
+        return
+    # Another class, not wrapped methods: those would form a cycle and keep the connection until a collection.
+    raw._tollmeter_watch = watch  # noqa: SLF001
+    raw.__class__ = tapped
+
+
+@functools.lru_cache(maxsize=32)
+def _tapped_type(base: type[Any]) -> type[Any] | None:
+    from urllib3.response import HTTPResponse
+
+    return (
+        type(base.__name__, (_Tapped, base), {"__module__": base.__module__})
+        if issubclass(base, HTTPResponse)
+        else None
+    )
+
+
+class _Tapped:
+    """Over urllib3's response: the three methods that take bytes from the wire, before they are decoded."""
+
+    _tollmeter_watch: Watch
+    _tollmeter_busy = False
+
+    def _fp_read(self: Any, amt: int | None = None, **kwargs: Any) -> Any:
+        watch = self._tollmeter_watch
+        try:
+            data = super()._fp_read(amt, **kwargs)  # type: ignore[misc]
+        except BaseException as error:
+            watch.fail(error)
+            raise
+        if data:
+            watch.feed(data)
+        asked_for_all = amt is None and not kwargs.get("read1")
+        _end_of_read(self, watch, data, asked_for_all=asked_for_all, asked_for_none=amt == 0)
+        return data
+
+    def _handle_chunk(self: Any, amt: int | None) -> Any:
+        watch = self._tollmeter_watch
+        try:
+            data = super()._handle_chunk(amt)  # type: ignore[misc]
+        except BaseException as error:
+            watch.fail(error)
+            raise
+        watch.feed(data)
+        return data
+
+    def _update_chunk_length(self: Any) -> None:
+        watch = self._tollmeter_watch
+        self._tollmeter_busy = True  # it closes before it raises
+        try:
+            super()._update_chunk_length()  # type: ignore[misc]
+        except BaseException as error:
+            watch.fail(error)
+            raise
+        finally:
+            self._tollmeter_busy = False
+        if self.chunk_left == 0:
+            watch.complete()
+
+    def close(self: Any) -> None:
+        try:
+            super().close()  # type: ignore[misc]
+        finally:
+            if not self._tollmeter_busy:
+                self._tollmeter_watch.abandon()
+
+    def release_conn(self: Any) -> Any:
+        # Given back with bytes unread: nobody can read on.
+        try:
+            return super().release_conn()  # type: ignore[misc]
+        finally:
+            if self.isclosed():
+                self._tollmeter_watch.abandon()
+
+    def __del__(self: Any) -> None:
+        self._tollmeter_watch.abandon()
+        super().__del__()  # type: ignore[misc]
+
+
+@guarded(default=None)
+def _end_of_read(raw: Any, watch: Watch, data: bytes, *, asked_for_all: bool, asked_for_none: bool) -> None:
+    left = None if raw.length_remaining is None else raw.length_remaining - len(data)
+    if not (asked_for_all or left == 0 or raw.isclosed() or (not data and not asked_for_none)):
+        return
+    if left:
+        from urllib3.exceptions import IncompleteRead
+
+        watch.fail(IncompleteRead(len(data), left))
+    elif not watch.call.finished:
+        watch.complete()
