@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
 import aiohttp
+import httpx
 import pytest
 from serving import free_port
 from tap_server import ANSWER, EVENTS, STREAM, tap_server
@@ -238,3 +239,32 @@ def test_an_outer_watch_silences_it(server: Any, events: MemoryWriter) -> None:
 
     run(talk)
     assert call_of(events).input_tokens == 10
+
+
+def test_a_stream_read_through_httpx_over_it_is_counted_once(server: Any, events: MemoryWriter) -> None:
+    class Body(httpx.AsyncByteStream):
+        def __init__(self, inner: aiohttp.ClientResponse) -> None:
+            self.inner = inner
+
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            async for part in self.inner.content.iter_any():
+                yield part
+
+        async def aclose(self) -> None:
+            self.inner.release()
+
+    async def talk(session: aiohttp.ClientSession) -> bytes:
+        class Transport(httpx.AsyncBaseTransport):
+            async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+                inner = await session.post(str(request.url), data=await request.aread(), headers={"x-case": "cut:7"})
+                headers = {"content-type": inner.headers["content-type"]}
+                return httpx.Response(inner.status, headers=headers, stream=Body(inner))
+
+        async with (
+            httpx.AsyncClient(transport=Transport()) as http,
+            http.stream("POST", server.url, json=REQUEST) as response,
+        ):
+            return await response.aread()
+
+    assert run(talk) == STREAM
+    assert (call_of(events).status, call_of(events).output_tokens) == ("ok", 50)

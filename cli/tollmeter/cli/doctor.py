@@ -26,6 +26,8 @@ def doctor(home: HomeOption = None, *, as_json: JsonOption = False) -> None:
         print_json({"home": place.path, "findings": [asdict(finding) for finding in findings]})
     else:
         for finding in findings:
-            console.print(f"{_MARKS[finding.level]} [bold]{finding.check}[/]: {finding.text}", highlight=False, soft_wrap=True)
+            console.print(
+                f"{_MARKS[finding.level]} [bold]{finding.check}[/]: {finding.text}", highlight=False, soft_wrap=True
+            )
     if any(finding.level == "finding" for finding in findings):
         raise typer.Exit(1)
