@@ -157,7 +157,7 @@ def _follow(watch: Watch, response: Any, *, decoded: bool) -> None:
     buffered = getattr(content, "_buffer", None)
     if buffered is not None:
         content._buffer = _Buffer(buffered, watch)  # noqa: SLF001  every way of reading passes it
-    pass
+    content.on_eof(watch.complete)
 
 
 @guarded(default=None)
