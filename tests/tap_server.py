@@ -38,10 +38,14 @@ STREAM = b"".join(EVENTS)
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: _Server
+
+    @property
+    def _own(self) -> _Server:
+        assert isinstance(self.server, _Server)
+        return self.server
 
     def do_POST(self) -> None:
-        self.server.seen.append({name.lower(): value for name, value in self.headers.items()})
+        self._own.seen.append({name.lower(): value for name, value in self.headers.items()})
         self.rfile.read(int(self.headers.get("content-length") or 0))
         case, _, argument = self.headers.get("x-case", "plain").partition(":")
         getattr(self, f"_{case}")(argument)
@@ -65,7 +69,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _waits(self, _argument: str) -> None:
         def pieces() -> Iterator[bytes]:
             yield from EVENTS[:2]
-            self.server.go_on.wait(10)
+            self._own.go_on.wait(10)
             yield from EVENTS[2:]
 
         self._chunks(pieces())
@@ -74,7 +78,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._chunks(EVENTS[:2], end=False)
 
     def _hangs(self, _argument: str) -> None:
-        self.server.go_on.wait(10)
+        self._own.go_on.wait(10)
         self.close_connection = True
 
     def _whole(self, status: int, body: bytes, *headers: tuple[str, str]) -> None:

@@ -16,6 +16,7 @@ import httpx2
 import pytest
 
 from tollmeter.instrumentation import evaluate, instrument, llm_call
+from tollmeter.instrumentation.guard import losses
 from tollmeter.instrumentation.tap import watch
 from tollmeter.instrumentation.writer import MemoryWriter
 from tollmeter.model.events import Evaluation, LlmCall, decode
@@ -207,8 +208,10 @@ def test_a_connection_that_fails(client_module: ModuleType, events: MemoryWriter
     def refuse(_request: Any) -> Any:
         raise client_module.ConnectError("refused")
 
+    losses.take()
     with pytest.raises(client_module.ConnectError):
         client(client_module, refuse).post(URL, json=REQUEST)
+    assert losses.take() == {}
     assert (call_of(events).status, call_of(events).error_type) == ("error", "ConnectError")
 
 

@@ -55,7 +55,8 @@ def run(talk: Callable[[aiohttp.ClientSession], Awaitable[Any]], **settings: Any
 
 
 async def whole(session: aiohttp.ClientSession, url: str, case: str, **sent: Any) -> bytes:
-    async with session.post(url, headers={"x-case": case}, **(sent or {"json": REQUEST})) as response:
+    given: dict[str, Any] = sent or {"json": REQUEST}
+    async with session.post(url, headers={"x-case": case}, **given) as response:
         return await response.read()
 
 

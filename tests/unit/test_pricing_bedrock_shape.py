@@ -40,6 +40,7 @@ CONVERSE = {
 def test_converse_leaves_the_cache_out_of_its_input(stream: bool) -> None:
     document = {"metrics": {"latencyMs": 3}, "usage": CONVERSE}
     usage = _extract(converse_event(document) if stream else document, stream=stream)
+    assert usage is not None
     assert usage == Usage(input_tokens=8270, output_tokens=442, cache_read_tokens=7917, cache_write_tokens=350)
     assert usage.input_tokens is not None
     assert usage.input_tokens + 442 == CONVERSE["totalTokens"]

@@ -166,7 +166,7 @@ def _left(response: Any) -> None:
     buffered = getattr(content, "_buffer", None)
     if not isinstance(buffered, _Buffer):
         return
-    error = content.exception() or sys.exc_info()[1]
+    error: Any = content.exception() or sys.exception()
     # Any other exception in flight is the caller's own, who reads no further.
     if isinstance(error, TimeoutError | asyncio.CancelledError | sys.modules[MODULE].ClientError):
         buffered.watch.fail(error)

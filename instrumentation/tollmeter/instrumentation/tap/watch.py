@@ -87,7 +87,7 @@ class Watch:
         self._status = 0
         self._metered: Usage | None = None
         self._refused = ""
-        self._body: bytearray | None = None
+        self._body: bytearray | None = bytearray()
         self._scanner: Scanner | None = None
         self._inflate: Any = None
 
@@ -108,7 +108,6 @@ class Watch:
         if facts["provider"] == names.PROVIDER_BEDROCK:
             self._metered = usage_of_headers({k.decode("latin-1"): v.decode("latin-1") for k, v in headers.items()})
             self._refused = headers.get(b"x-amzn-errortype", b"").decode("latin-1").partition(":")[0][:256]
-        self._body = bytearray()
         if not decoded:
             self._inflate = _inflater(headers.get(b"content-encoding", b""))
 
