@@ -35,14 +35,13 @@ class RequestContext:
 
     __slots__ = (
         "attribution", "calls", "cost_usd", "input_tokens", "last_call_id", "output_tokens", "parent_span_id",
-        "recorder", "request_id", "root_path", "scope", "span_id", "started", "started_at", "steps",
+        "recorder", "request_id", "scope", "span_id", "started", "started_at", "steps",
         "steps_dropped", "tags", "trace_flags", "trace_id",
     )  # fmt: skip
 
     def __init__(self, recorder: Recorder, scope: MutableMapping[str, Any], started_at: datetime) -> None:
         self.recorder = recorder
         self.scope = scope
-        self.root_path: str = scope.get("root_path", "")
         self.started_at = started_at
         self.started = time.perf_counter_ns()
         self.request_id = ""

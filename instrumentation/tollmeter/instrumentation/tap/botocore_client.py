@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
-from tollmeter.instrumentation.calls import watching
 from tollmeter.instrumentation.guard import guarded
 from tollmeter.instrumentation.tap.import_hook import after_import
+from tollmeter.instrumentation.tap.sending import is_tapped, tapped
 from tollmeter.instrumentation.tap.watch import Watch, begin
 
 MODULE: Final = "botocore.httpsession"
-_MARK: Final = "_tollmeter_original"
 _PATH: Final = "/model/"
 
 
@@ -34,30 +32,8 @@ class _Url:
 
 
 def _patch(module: ModuleType) -> None:
-    original = module.URLLib3Session.send
-    if not hasattr(original, _MARK):
-        module.URLLib3Session.send = _tapped(original)
-
-
-def _tapped(original: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(original)
-    def send(self: Any, request: Any) -> Any:
-        watch = _begin(request)
-        if watch is None:
-            return original(self, request)
-        token = watching.set(True)
-        try:
-            response = original(self, request)
-        except BaseException as error:
-            watch.fail(error)
-            raise
-        finally:
-            watching.reset(token)
-        _follow(watch, request, response)
-        return response
-
-    setattr(send, _MARK, original)
-    return send
+    if not is_tapped(module.URLLib3Session.send):
+        module.URLLib3Session.send = tapped(module.URLLib3Session.send, _begin, _follow)
 
 
 @guarded(default=None)

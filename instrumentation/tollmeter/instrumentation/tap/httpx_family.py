@@ -5,19 +5,17 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import AsyncIterator, Callable, Iterator
 from types import ModuleType
 from typing import Any, Final
 
-from tollmeter.instrumentation.calls import watching
 from tollmeter.instrumentation.guard import guarded
 from tollmeter.instrumentation.tap.import_hook import after_import
+from tollmeter.instrumentation.tap.sending import is_tapped, tapped, tapped_async
 from tollmeter.instrumentation.tap.watch import Watch, begin, outgoing_traceparent
 from tollmeter.model.names import HEADER_TRACEPARENT
 
 MODULES: Final = ("httpx", "httpx2")
-_MARK: Final = "_tollmeter_original"
 
 
 def install_httpx_family() -> None:
@@ -27,52 +25,18 @@ def install_httpx_family() -> None:
 
 
 def _patch(module: ModuleType) -> None:
-    if hasattr(module.Client.send, _MARK):
+    if is_tapped(module.Client.send):
         return
-    module.Client.send = _tapped_send(module.Client.send, _stream_type(module))
-    module.AsyncClient.send = _tapped_async_send(module.AsyncClient.send, _async_stream_type(module))
+    module.Client.send = tapped(module.Client.send, _begin, _following(_stream_type(module)))
+    module.AsyncClient.send = tapped_async(module.AsyncClient.send, _begin, _following(_async_stream_type(module)))
 
 
-def _tapped_send(original: Callable[..., Any], stream_type: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(original)
-    def send(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
-        watch = _begin(request)
-        if watch is None:
-            return original(self, request, *args, **kwargs)
-        token = watching.set(True)
-        try:
-            response = original(self, request, *args, **kwargs)
-        except BaseException as error:
-            watch.fail(error)
-            raise
-        finally:
-            watching.reset(token)
+def _following(stream_type: Callable[..., Any]) -> Callable[[Watch, Any, Any], None]:
+    def follow(watch: Watch, request: Any, response: Any) -> None:
+        del request
         _follow(watch, response, stream_type)
-        return response
 
-    setattr(send, _MARK, original)
-    return send
-
-
-def _tapped_async_send(original: Callable[..., Any], stream_type: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(original)
-    async def send(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
-        watch = _begin(request)
-        if watch is None:
-            return await original(self, request, *args, **kwargs)
-        token = watching.set(True)
-        try:
-            response = await original(self, request, *args, **kwargs)
-        except BaseException as error:
-            watch.fail(error)
-            raise
-        finally:
-            watching.reset(token)
-        _follow(watch, response, stream_type)
-        return response
-
-    setattr(send, _MARK, original)
-    return send
+    return follow
 
 
 @guarded(default=None)

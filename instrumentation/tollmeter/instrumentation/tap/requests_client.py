@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from types import ModuleType
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
-from tollmeter.instrumentation.calls import watching
 from tollmeter.instrumentation.guard import guarded, losses
 from tollmeter.instrumentation.tap.import_hook import after_import
+from tollmeter.instrumentation.tap.sending import is_tapped, tapped
 from tollmeter.instrumentation.tap.watch import Watch, begin, outgoing_traceparent
 from tollmeter.model.names import HEADER_TRACEPARENT
 
 MODULE: Final = "requests"
-_MARK: Final = "_tollmeter_original"
 
 
 class _Target(NamedTuple):
@@ -31,29 +29,8 @@ def install_requests() -> None:
 
 
 def _patch(module: ModuleType) -> None:
-    if not hasattr(module.Session.send, _MARK):
-        module.Session.send = _tapped_send(module.Session.send)
-
-
-def _tapped_send(original: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(original)
-    def send(self: Any, request: Any, **kwargs: Any) -> Any:
-        watch = _begin(request)
-        if watch is None:
-            return original(self, request, **kwargs)
-        token = watching.set(True)
-        try:
-            response = original(self, request, **kwargs)
-        except BaseException as error:
-            watch.fail(error)
-            raise
-        finally:
-            watching.reset(token)
-        _follow(watch, response)
-        return response
-
-    setattr(send, _MARK, original)
-    return send
+    if not is_tapped(module.Session.send):
+        module.Session.send = tapped(module.Session.send, _begin, _follow)
 
 
 @guarded(default=None)
@@ -81,7 +58,8 @@ def _bytes(text: str | bytes) -> bytes:
 
 
 @guarded(default=None)
-def _follow(watch: Watch, response: Any) -> None:
+def _follow(watch: Watch, request: Any, response: Any) -> None:
+    del request
     headers = _plain(response.headers)
     if response._content_consumed:  # noqa: SLF001  `content` would read a stream that is the caller's
         watch.respond(response.status_code, headers, decoded=True)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final, Protocol
+
+from tollmeter.instrumentation.guard import losses
 
 if TYPE_CHECKING:
     from tollmeter.instrumentation.calls import Call
 
 MAX_LINE: Final = 1 << 20
 _DATA: Final = b"data:"
+_PASSED_OVER: Final = b"overlong:"  # no event starts so, hence the line is skipped at its end
 
 
 class Scanner(Protocol):
@@ -28,19 +32,18 @@ class Scanner(Protocol):
         ...
 
 
-class EventScanner:
+class EventScanner(ABC):
     """Splits a stream into events; a wire says which are worth reading, and reads them.
 
     Every event is read until the first token. Held: one unfinished line of at most 1 MiB, and what the wire keeps.
     """
 
-    __slots__ = ("_rest", "call", "done", "error", "overlong")
+    __slots__ = ("_rest", "call", "done", "error")
 
     def __init__(self, call: Call) -> None:
         self.call = call
         self._rest = b""
         self.done = False
-        self.overlong = False
         self.error = ""
 
     def feed(self, chunk: bytes) -> None:
@@ -64,20 +67,22 @@ class EventScanner:
             self._rest = b""
         self.conclude()
 
+    @abstractmethod
     def is_worth_reading(self, data: bytes) -> bool:
         """Whether some bytes of the stream, after the first token, may hold an event that counts."""
-        raise NotImplementedError
 
+    @abstractmethod
     def read(self, data: bytes) -> None:
         """Read one event."""
-        raise NotImplementedError
 
-    def conclude(self) -> None:
+    def conclude(self) -> None:  # noqa: B027  a wire that keeps nothing has nothing to take over
         """The stream is over, whole or not."""
 
     def _hold(self, chunk: bytes) -> None:
+        if self._rest == _PASSED_OVER:
+            return
         if len(self._rest) + len(chunk) > MAX_LINE:
-            self.overlong = True
-            self._rest = b"overlong:"
+            losses.add("stream_line_over_1MiB")
+            self._rest = _PASSED_OVER
         else:
             self._rest += chunk
