@@ -91,7 +91,7 @@ COLUMNS: Final[tuple[Column, ...]] = (
     Column("http_status", "int", "", "HTTP status the provider answered", (_C,)),
     Column("finish_reason", "string", "", "why the model stopped", (_C,)),
     Column("max_tokens", "int", "tokens", "limit asked for", (_C,)),
-    Column("attempt", "int", "", "1 for the first try", (_C,)),
+    Column("attempt", "int", "", "1 for the first try; null where the client did not say", (_C,)),
     Column("fallback_from", "string", "", "model this call stands in for", (_C,)),
     Column("cache_hit", "bool", "", "answered from the service's own (semantic) cache", (_C,)),
     Column("ratelimit_limit_requests", "int", "requests", "limit the provider reported", (_C,)),
@@ -111,6 +111,8 @@ COLUMNS: Final[tuple[Column, ...]] = (
     Column("output_image_tokens", "int", "tokens", "part of output_tokens that is images", (_C,)),
     Column("server_tool_calls", "json", "calls", "tools the provider ran, such as web searches", (_C,)),
     Column("usage_source", "string", "", "reported, estimated or missing", (_C,)),
+    Column("usage_method", "string", "", "how estimated usage was made", (_C,)),
+    Column("raw_usage", "string", "", "usage as the provider sent it, JSON cut at 4,096 characters; kept where it contradicts itself or is not understood", (_C,)),
     # time
     Column("latency_ms", "float", "ms", "from sending the call to the end of the answer", (_C,)),
     Column("ttft_ms", "float", "ms", "until the first content, reasoning or tool-call delta", (_C,)),

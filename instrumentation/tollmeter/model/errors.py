@@ -11,12 +11,14 @@ TollmeterError
 │   ├── EventError        one line is not a valid event
 │   ├── QueryError        a statement that cannot be parsed or run
 │   └── InvariantError    rows were lost or doubled; nothing was hidden
-└── TransientError        trying again may help                             exit 1
-    ├── LockedError       another process holds the lock
-    └── ConflictError     another writer committed first
+├── TransientError        trying again may help                             exit 1
+│   ├── LockedError       another process holds the lock
+│   └── ConflictError     another writer committed first
+└── SpendLimitError       a model call was refused: its limit is spent      exit 1
 ```
 
-Nothing here is ever raised into a host application: see `tollmeter.instrumentation.guard`.
+Nothing here is ever raised into a host application (see `tollmeter.instrumentation.guard`), but for `SpendLimitError`,
+which an application asks for with `spend_limit`.
 """
 
 from __future__ import annotations
@@ -101,3 +103,7 @@ class LockedError(TransientError):
 
 class ConflictError(TransientError):
     """Another writer committed first."""
+
+
+class SpendLimitError(TollmeterError):
+    """A model call was refused before it was sent: the limit that the application set is spent."""

@@ -109,7 +109,7 @@ class LlmCall(_Attributed, frozen=True, kw_only=True, omit_defaults=True, tag_fi
     http_status: Count | None = None
     finish_reason: Text = ""
     max_tokens: Count | None = None
-    attempt: Count = 1
+    attempt: Count | None = None
     fallback_from: Text = ""
     cache_hit: bool = False
     ratelimit_limit_requests: Count | None = None
@@ -128,6 +128,8 @@ class LlmCall(_Attributed, frozen=True, kw_only=True, omit_defaults=True, tag_fi
     output_image_tokens: Count | None = None
     server_tool_calls: dict[str, Count] = {}
     usage_source: UsageSource = "missing"
+    usage_method: Text = ""
+    raw_usage: Text = ""
     latency_ms: Millis = 0.0
     ttfb_ms: Millis | None = None
     ttft_ms: Millis | None = None
