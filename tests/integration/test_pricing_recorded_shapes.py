@@ -1,12 +1,7 @@
-"""Every recorded answer of every provider, against its recorded usage and against genai-prices.
-
-The conversion to inclusive counts is written here a second time, from the providers' documentation, on the flat
-`usage` column instead of the bodies.
-"""
+"""Every recorded answer of every provider, against its recorded usage and against genai-prices."""
 
 from __future__ import annotations
 
-import base64
 import json
 from collections import Counter
 from pathlib import Path
@@ -14,6 +9,7 @@ from typing import Any
 
 import pytest
 from genai_prices import extract_usage as oracle_usage
+from recorded import HALF_TOLD, PROVIDERS, Counts, body_of, expected_counts, recorded_rows
 
 from tollmeter.model.names import USAGE_MISSING
 from tollmeter.pricing import Usage, extract_further, extract_usage
@@ -22,27 +18,10 @@ from tollmeter.pricing.shapes.eventstream import FrameDecoder
 
 pytestmark = pytest.mark.shared_data
 
-PROVIDERS = {
-    "openai": "openai",
-    "azure_openai": "azure.ai.openai",
-    "anthropic": "anthropic",
-    "bedrock": "aws.bedrock",
-    "gemini": "gcp.gemini",
-    "vertex_gemini": "gcp.vertex_ai",
-}
-Counts = tuple[int | None, int | None, int | None, int | None, int | None]
-"""Input, output, cache read, cache write, reasoning."""
-
 
 @pytest.fixture(scope="session")
 def rows(shared: Path) -> list[dict[str, Any]]:
-    lines = (shared / "data" / "provider_responses.jsonl").read_text().splitlines()
-    return [row for row in map(json.loads, lines) if not row.get("response_body_omitted")]
-
-
-def _body(row: dict[str, Any]) -> bytes:
-    text = row["response_body"] or ""
-    return base64.b64decode(text) if row["response_body_encoding"] == "base64" else text.encode()
+    return recorded_rows(shared)
 
 
 def _extract(row: dict[str, Any], body: bytes | None = None) -> Usage | None:
@@ -51,7 +30,7 @@ def _extract(row: dict[str, Any], body: bytes | None = None) -> Usage | None:
         endpoint=row["endpoint"],
         status=row["status"],
         headers=row["response_headers"] or {},
-        body=_body(row) if body is None else body,
+        body=body_of(row) if body is None else body,
         stream=row["stream"],
     )
 
@@ -64,73 +43,6 @@ def _ours(usage: Usage) -> Counts:
         usage.cache_write_tokens,
         usage.reasoning_tokens,
     )
-
-
-def _openai(raw: dict[str, Any]) -> Counts:
-    inside = (
-        raw.get("prompt_tokens_details") or raw.get("input_tokens_details") or raw.get("prompt_token_details") or {}
-    )
-    outside = raw.get("completion_tokens_details") or raw.get("output_tokens_details") or {}
-    return (
-        raw.get("prompt_tokens", raw.get("input_tokens")),
-        raw.get("completion_tokens", raw.get("output_tokens", 0)),
-        inside.get("cached_tokens"),
-        inside.get("cache_write_tokens"),
-        outside.get("reasoning_tokens"),
-    )
-
-
-def _anthropic(raw: dict[str, Any]) -> Counts:
-    read, written = raw.get("cache_read_input_tokens"), raw.get("cache_creation_input_tokens")
-    return raw["input_tokens"] + (read or 0) + (written or 0), raw["output_tokens"], read, written, None
-
-
-def _google(raw: dict[str, Any]) -> Counts:
-    thoughts, spoken = raw.get("thoughtsTokenCount"), raw.get("candidatesTokenCount")
-    output = (spoken or 0) + (thoughts or 0)
-    return raw["promptTokenCount"], output, raw.get("cachedContentTokenCount"), None, thoughts
-
-
-def _aws(raw: dict[str, int]) -> Counts:
-    read = raw.get("cacheReadInputTokens", raw.get("cacheReadInputTokenCount"))
-    written = raw.get("cacheWriteInputTokens", raw.get("cacheWriteInputTokenCount"))
-    plain = raw["inputTokens"] if "inputTokens" in raw else raw["inputTokenCount"]
-    output = raw.get("outputTokens", raw.get("outputTokenCount"))
-    return plain + (read or 0) + (written or 0), output, read, written, None
-
-
-def _bedrock(raw: dict[str, Any]) -> Counts:
-    if "inputTokens" in raw or "inputTokenCount" in raw:
-        return _aws(raw)
-    if "billed_units" in raw:
-        return raw["billed_units"]["input_tokens"], raw["billed_units"]["output_tokens"], None, None, None
-    if "inputTextTokenCount" in raw:
-        output = sum(raw.get("results.tokenCount", [raw.get("totalOutputTextTokenCount", 0)]))
-        return raw["inputTextTokenCount"], output, None, None, None
-    if "generation_token_count" in raw:
-        return raw["prompt_token_count"], raw["generation_token_count"], None, None, None
-    return _anthropic(raw) if "input_tokens" in raw else _openai(raw)
-
-
-CONVENTIONS = {
-    "openai": _openai,
-    "azure_openai": _openai,
-    "anthropic": _anthropic,
-    "bedrock": _bedrock,
-    "gemini": _google,
-    "vertex_gemini": _google,
-}
-HALF_TOLD = "9149e107539bb5d1"  # the body was masked by a guardrail and counts the input only; a header has the output
-
-
-def _expected(row: dict[str, Any]) -> Counts | None:
-    if row["usage"]:
-        counts = CONVENTIONS[row["provider"]](row["usage"])
-        return (counts[0], 51, 0, 0, None) if row["id"] == HALF_TOLD else counts
-    if row["usage_headers"]:
-        told = {name.removeprefix("x-amzn-bedrock-"): int(value) for name, value in row["usage_headers"].items()}
-        return told["input-token-count"], told["output-token-count"], None, None, None
-    return None
 
 
 def _untold(row: dict[str, Any]) -> str:
@@ -146,7 +58,7 @@ def test_every_recorded_usage_is_met(rows: list[dict[str, Any]]) -> None:
     met: Counter[str] = Counter()
     untold: Counter[str] = Counter()
     for row in rows:
-        usage, expected = _extract(row), _expected(row)
+        usage, expected = _extract(row), expected_counts(row)
         if expected is None:
             assert usage is None or usage == Usage(source=USAGE_MISSING), row["id"]
             untold[_untold(row)] += 1
@@ -232,7 +144,7 @@ FLAVOURS = {
 
 
 def _oracle(row: dict[str, Any]) -> tuple[Any, ...]:
-    document = json.loads(_body(row)) if row["body_kind"] == "json" else list(gemini.documents(_body(row)))[-1]
+    document = json.loads(body_of(row)) if row["body_kind"] == "json" else list(gemini.documents(body_of(row)))[-1]
     document.pop("model", None)  # one it has no price for would be an error
     for details in ("promptTokensDetails", "candidatesTokensDetails"):  # its reader fails on enums sent as numbers
         document.get("usageMetadata", {}).pop(details, None)
@@ -270,7 +182,7 @@ READ = {"anthropic": 42, "bedrock": 45, "gemini": 21, "vertex_gemini": 22}
 
 def test_a_cut_body_never_tells_more_than_the_whole(rows: list[dict[str, Any]]) -> None:
     for row in rows:
-        body = _body(row)
+        body = body_of(row)
         if (
             row["provider"] not in ("anthropic", "bedrock", "vertex_gemini")
             or not row["stream"]
@@ -291,7 +203,7 @@ def test_every_recorded_frame_passes_its_checksums(rows: list[dict[str, Any]]) -
     frames = 0
     for row in rows:
         if row["body_kind"] == "aws-eventstream":
-            decoder, body = FrameDecoder(), _body(row)
+            decoder, body = FrameDecoder(), body_of(row)
             cut = [frame for at in range(0, len(body), 7) for frame in decoder.feed(body[at : at + 7])]
             assert not decoder.broken
             assert cut == FrameDecoder().feed(body)
@@ -301,7 +213,7 @@ def test_every_recorded_frame_passes_its_checksums(rows: list[dict[str, Any]]) -
 
 def test_no_recorded_call_had_inferences_inside(rows: list[dict[str, Any]]) -> None:
     for row in rows:
-        provider, body = PROVIDERS[row["provider"]], _body(row)
+        provider, body = PROVIDERS[row["provider"]], body_of(row)
         assert not extract_further(
             provider, endpoint=row["endpoint"], status=row["status"], body=body, stream=row["stream"]
         )
