@@ -14,7 +14,9 @@ from tollmeter.instrumentation.guard import guarded, losses
 from tollmeter.model import names
 from tollmeter.model.events import LlmCall, Status, utc_now
 from tollmeter.model.ids import new_event_id, new_span_id, new_trace_id
-from tollmeter.pricing import Usage, price
+from tollmeter.pricing import Usage
+from tollmeter.pricing.book import default_book
+from tollmeter.pricing.call import USAGE_COLUMNS, cost_columns, price_call
 
 if TYPE_CHECKING:
     from tollmeter.instrumentation.recorder import Recorder
@@ -73,7 +75,7 @@ class Call:
             return
         self.finished = True
         now = time.perf_counter_ns()
-        event = self._event(status, error_type, now, self._priced())
+        event = self._event(status, error_type, now)
         self._write(event)
         for inner in self.further:
             self._write(self._inner_event(event, inner))
@@ -83,20 +85,19 @@ class Call:
             self.context.add_call(self.call_id, (event.input_tokens, event.output_tokens), event.cost_usd)
         self.recorder.write(event)
 
-    def _priced(self) -> Cost | None:
-        if self.usage is None or self.usage.source == names.USAGE_MISSING:
-            return None
-        answered, asked = self.facts.get("response_model", ""), self.facts.get("request_model", "")
-        if self.facts["provider"] == names.PROVIDER_BEDROCK:
-            answered, asked = asked, answered  # the name asked for says the region and profile that set the price
-        found = self._price(answered or asked, self.usage)
-        if found.status == names.COST_UNPRICED and answered and asked:
-            found = self._price(asked, self.usage)
-        return found
-
-    def _price(self, model: str, usage: Usage) -> Cost:
-        tier = self.facts.get("service_tier", "")
-        return price(self.facts["provider"], model, usage, at=self.started_at, service_tier=tier)
+    def _cost(self, usage: Usage | None, status: Status, model: str = "") -> Cost:
+        facts = self.facts
+        return price_call(
+            default_book(),
+            usage,
+            provider=facts["provider"],
+            request_model=model or facts.get("request_model", ""),
+            response_model=model or facts.get("response_model", ""),
+            at=self.started_at,
+            status=status,
+            service_tier=facts.get("service_tier", ""),
+            cache_hit=facts.get("cache_hit", False),
+        )
 
     def _inner_event(self, event: LlmCall, inner: FurtherUsage) -> LlmCall:
         """An inference that ran inside this call, such as Anthropic's advisor: a call of its own, below this one."""
@@ -113,10 +114,10 @@ class Call:
             ttft_ms=None,
             output_tokens_per_s=None,
             **_tokens(inner.usage),
-            **_money(self._price(model, inner.usage), event.status),
+            **cost_columns(self._cost(inner.usage, event.status, model)),
         )
 
-    def _event(self, status: Status, error_type: str, now: int, cost: Cost | None) -> LlmCall:
+    def _event(self, status: Status, error_type: str, now: int) -> LlmCall:
         context = self.context
         trace_id, parent_span_id = self.parent
         return LlmCall(
@@ -139,7 +140,7 @@ class Call:
             ttfb_ms=(self.first_byte - self.started) / 1e6 if self.first_byte else None,
             ttft_ms=(self.first_token - self.started) / 1e6 if self.first_token else None,
             output_tokens_per_s=self._speed(now),
-            **_money(cost, status),
+            **cost_columns(self._cost(self.usage, status)),
         )
 
     def _speed(self, now: int) -> float | None:
@@ -148,27 +149,7 @@ class Call:
         return self.usage.output_tokens * 1e9 / (now - self.first_token)
 
 
-_TOKENS = (
-    "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens",
-    "reasoning_tokens", "input_audio_tokens", "output_audio_tokens", "input_image_tokens", "output_image_tokens",
-    "server_tool_calls",
-)  # fmt: skip
-_MONEY = (
-    "cost_usd", "input_cost_usd", "output_cost_usd", "cache_read_cost_usd", "cache_write_cost_usd", "fees_usd",
-    "price_ref", "cache_savings_usd",
-)  # fmt: skip
-
-
 def _tokens(usage: Usage | None) -> dict[str, Any]:
     if usage is None:
         return {}
-    return {name: getattr(usage, name) for name in _TOKENS} | {"usage_source": usage.source}
-
-
-def _money(cost: Cost | None, status: str) -> dict[str, Any]:
-    if cost is None:
-        return {}
-    partial = status == names.STATUS_PARTIAL and cost.status == names.COST_PRICED
-    return {name: getattr(cost, name) for name in _MONEY} | {
-        "cost_status": names.COST_PARTIAL if partial else cost.status
-    }
+    return {name: getattr(usage, name) for name in USAGE_COLUMNS} | {"usage_source": usage.source}
