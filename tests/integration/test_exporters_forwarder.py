@@ -230,7 +230,7 @@ def test_a_partly_taken_batch_goes_on_where_it_stopped(home: Home) -> None:
     class Picky(MemoryLines):
         def send(self, lines: list[bytes]) -> Receipt:
             self.lines += lines[:3]
-            return Receipt(acknowledged=2, dropped=1, error="full")
+            return Receipt(acknowledged=2, drops={"invalid": 1}, error="full")
 
     sink = Picky()
     for _ in range(4):
@@ -447,3 +447,125 @@ def test_many_writers_amid_a_line_keep_it_neither_busy_nor_waiting(home: Home) -
     assert len(event_ids(memory.lines)) == 12
     for segment in segments:
         os.close(segment.fd)
+
+
+class Holding(MemoryLines):
+    """Keeps two lines of each batch back until it is flushed for good."""
+
+    def __init__(self) -> None:
+        super().__init__("holding")
+        self.held = 0
+
+    def send(self, lines: list[bytes]) -> Receipt:
+        self.lines += lines
+        if len(lines) == 1:  # the forwarder's own
+            return Receipt(acknowledged=1)
+        self.held += 2
+        return Receipt(acknowledged=len(lines) - 2, held=2)
+
+    def flush(self, *, final: bool) -> Receipt:
+        if not final or self.failure or not self.held:
+            return Receipt(acknowledged=0)
+        released, self.held = self.held, 0
+        return Receipt(acknowledged=released - 1, drops={"sampled": 1}, held=-released)
+
+
+def test_lines_that_are_held_are_settled_when_they_are_flushed(home: Home) -> None:
+    write(home, 10)
+    report = Forwarder(home, SETTINGS, sinks=[Holding()]).run_once()
+    report.check()
+    assert [report.of("holding", what) for what in ("produced", "acknowledged", "dropped", "dropped_sampled")] == [
+        10, 9, 1, 1,
+    ]  # fmt: skip
+    assert report.held == {}
+
+
+def test_lines_still_held_at_the_end_or_at_a_kill_are_in_doubt(home: Home) -> None:
+    write(home, 10)
+    sink = Holding()
+    sink.failure = ConnectionError()
+    report = Forwarder(home, SETTINGS, sinks=[sink]).run_once()
+    report.check()
+    assert (report.of("holding", "acknowledged"), report.of("holding", "in_doubt")) == (8, 2)
+    assert len(event_ids(sink.lines)) == 10
+    assert spooled(home) == []
+
+
+def test_a_sink_that_hangs_holds_nobody_back(home: Home) -> None:
+    release = threading.Event()
+
+    class Hangs(MemoryLines):
+        def send(self, lines: list[bytes]) -> Receipt:
+            release.wait(20)
+            return super().send(lines)
+
+    first = write(home, 5)[0]
+    hanging, memory, stop = Hangs("hanging"), MemoryLines(), threading.Event()
+    reports = []
+    forwarder = Forwarder(home, SETTINGS, sinks=[hanging, memory])
+    thread = threading.Thread(target=lambda: reports.append(forwarder.run(stop)))
+    thread.start()
+    deadline = time.monotonic() + 10
+    while len(event_ids(memory.lines)) < 5 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    second = write(home, 5)[0]
+    while len(event_ids(memory.lines)) < 10 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert event_ids(memory.lines) == first + second
+    assert hanging.lines == []
+    release.set()
+    while len(event_ids(hanging.lines)) < 10 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    stop.set()
+    thread.join()
+    assert event_ids(hanging.lines) == first + second
+    reports[0].check()
+
+
+def test_a_sink_that_hangs_at_the_end_is_left_in_doubt_within_the_grace(home: Home) -> None:
+    class Hangs(MemoryLines):
+        def send(self, lines: list[bytes]) -> Receipt:
+            time.sleep(3)
+            return super().send(lines)
+
+    write(home, 5)
+    stop = threading.Event()
+    threading.Timer(0.2, stop.set).start()
+    began = time.monotonic()
+    report = Forwarder(home, SETTINGS, sinks=[Hangs("hanging")]).run(stop, grace_s=0.5)
+    report.check()
+    assert time.monotonic() - began < 2.5
+    report = Forwarder(home, SETTINGS, sinks=[MemoryLines("hanging")]).run_once()
+    report.check()
+    assert report.of("hanging", "produced") == 0, "passed as in doubt when the state was opened again"
+
+
+def test_a_sink_that_pays_per_batch_is_fed_at_intervals(home: Home) -> None:
+    batches: list[int] = []
+
+    class Slow(MemoryLines):
+        interval_s = 0.6
+
+        def send(self, lines: list[bytes]) -> Receipt:
+            batches.append(len(lines))
+            return super().send(lines)
+
+    stop = threading.Event()
+    thread = threading.Thread(target=Forwarder(home, SETTINGS, sinks=[Slow()]).run, args=(stop,))
+    thread.start()
+    for _ in range(10):
+        write(home, 1)
+        time.sleep(0.1)
+    stop.set()
+    thread.join()
+    assert sum(batches) >= 10
+    assert len(batches) <= 14, "each own segment is a batch of its own"
+
+
+def test_segments_of_two_durable_sinks_have_keys_of_their_own(home: Home) -> None:
+    ids = write(home, 3)[0]
+    other = MemorySegments()
+    Forwarder(home, SETTINGS, sinks=[RawFolder(home.raw), other]).run_once()
+    assert event_ids(raw_lines(home)) == ids
+    assert event_ids(b"".join(other.objects.values()).splitlines()) == ids
+    assert all("hour=" not in key for key in other.objects)

@@ -67,14 +67,14 @@ def test_a_batch_whose_settling_failed_is_in_doubt_in_the_same_process(path: Pat
 
 def test_an_intent_survives_until_its_segment_is_forgotten(path: Path) -> None:
     with reopened(path) as cursors:
-        cursors.intend("s1", "dt=2026-01-01/hour=23/s1.jsonl.zst")
+        cursors.intend("raw", "s1", "dt=2026-01-01/hour=23/s1.jsonl.zst")
         cursors.settle("raw", "s2", 9, {"produced": 1})
     with reopened(path) as cursors:
-        assert cursors.intent("s1") == "dt=2026-01-01/hour=23/s1.jsonl.zst"
+        assert cursors.intent("raw", "s1") == "dt=2026-01-01/hour=23/s1.jsonl.zst"
         assert cursors.known() == {"s1", "s2"}
         cursors.forget(["s1"])
     with reopened(path) as cursors:
-        assert cursors.intent("s1") is None
+        assert cursors.intent("raw", "s1") is None
         assert cursors.known() == {"s2"}
         assert cursors.totals() == {"raw.produced": 1}
 
@@ -103,3 +103,13 @@ def test_a_damaged_file_is_set_aside(path: Path) -> None:
     with reopened(path) as cursors:
         assert cursors.known() == set()
     assert len(list(path.parent.glob("cursors.damaged-*"))) == 1
+
+
+def test_lines_held_when_the_process_died_are_in_doubt(path: Path) -> None:
+    with reopened(path) as cursors:
+        cursors.settle("xray", "s1", 50, {"produced": 4, "acknowledged": 1}, held=3)
+        cursors.release("xray", -1, {"acknowledged": 1})
+        assert cursors.held() == {"xray": 2}
+    with reopened(path) as cursors:
+        assert cursors.held() == {}
+        assert cursors.totals() == {"xray.produced": 4, "xray.acknowledged": 2, "xray.in_doubt": 2}

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from tollmeter.exporters.reader import SpoolReader, count_lines, read_batch
+from tollmeter.exporters.sinks.base import BATCH_BYTES
 from tollmeter.model.spool import close_segment, create_segment
 
 
@@ -37,9 +38,9 @@ def test_a_segment_closed_between_listing_and_reading_is_still_read(tmp_path: Pa
     segment = create_segment(tmp_path / "chat")
     os.write(segment.fd, b"one\ntwo\n")
     listed = SpoolReader(tmp_path).segments()[0]
-    assert read_batch(listed, 0).lines == [b"one", b"two"]
+    assert read_batch(listed, 0, BATCH_BYTES).lines == [b"one", b"two"]
     close_segment(segment)
-    assert read_batch(listed, 4).lines == [b"two"]
+    assert read_batch(listed, 4, BATCH_BYTES).lines == [b"two"]
     assert SpoolReader(tmp_path).exists(listed.segment_id)
     assert not SpoolReader(tmp_path).exists("other")
 
@@ -52,7 +53,7 @@ def test_reading_while_the_writer_appends_gives_each_line_once(tmp_path: Path) -
         half = number % len(line)
         for part in (line[:half], line[half:]):
             os.write(segment.fd, part)
-            batch = read_batch(listed, offset)
+            batch = read_batch(listed, offset, BATCH_BYTES)
             seen += batch.lines
             offset = batch.end
     assert seen == [f'{{"n":{number}}}'.encode() for number in range(200)]
@@ -64,7 +65,7 @@ def test_a_batch_is_bounded(tmp_path: Path) -> None:
     os.write(segment.fd, (b"x" * 999 + b"\n") * 2000)
     closed = close_segment(segment)
     listed = SpoolReader(tmp_path).segments()[0]
-    batch = read_batch(listed, 0)
+    batch = read_batch(listed, 0, BATCH_BYTES)
     assert 250 < len(batch.lines) < 270
     assert count_lines(listed, 0) == 2000
     assert count_lines(listed, batch.end) == 2000 - len(batch.lines)

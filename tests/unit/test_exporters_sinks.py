@@ -22,6 +22,7 @@ from tollmeter.model.errors import SettingError, UnknownNameError
 from tollmeter.model.events import Evaluation, Event, LlmCall, Request, Run, encode
 from tollmeter.model.home import Home
 from tollmeter.model.ids import new_event_id
+from tollmeter.model.settings import Settings
 
 WHEN = datetime(2026, 3, 1, 0, 30, tzinfo=UTC)
 
@@ -160,11 +161,14 @@ def test_the_raw_folder_finds_objects_of_today_and_yesterday(tmp_path: Path) -> 
 
 
 def test_sinks_are_opened_by_name_once_each(tmp_path: Path) -> None:
-    assert [sink.name for sink in open_sinks(("raw", "stdout", "raw"), Home(tmp_path))] == ["raw", "stdout"]
+    assert [sink.name for sink in open_sinks(Home(tmp_path), Settings.load({}, sinks=("raw", "stdout", "raw")))] == [
+        "raw",
+        "stdout",
+    ]
     with pytest.raises(UnknownNameError, match="no sink named 'rw'; did you mean raw"):
-        open_sinks(("rw",), Home(tmp_path))
+        open_sinks(Home(tmp_path), Settings.load({}, sinks=("rw",)))
     with pytest.raises(SettingError, match="at least one of raw, stdout"):
-        open_sinks((), Home(tmp_path))
+        open_sinks(Home(tmp_path), Settings.load({}, sinks=()))
 
 
 def test_the_doubles_speak_the_protocols() -> None:

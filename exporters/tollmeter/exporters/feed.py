@@ -12,7 +12,7 @@ from typing import Final
 
 from tollmeter.exporters.cursor import ACKNOWLEDGED, DROPPED, IN_DOUBT, PRODUCED, Cursors
 from tollmeter.exporters.reader import Segment, count_lines, read_batch
-from tollmeter.exporters.sinks.base import LineSink, Receipt, SegmentSink
+from tollmeter.exporters.sinks.base import LATE, NOTHING, LineSink, Receipt, SegmentSink
 
 logger = logging.getLogger("tollmeter")
 _random = SystemRandom()
@@ -24,8 +24,8 @@ _SEGMENTS_PER_TURN: Final = 4
 ERRORS: Final = "errors"
 UNREADABLE: Final = "unreadable"
 OBJECTS: Final = "objects"
-LATE: Final = "dropped_late"
-INVALID: Final = "dropped_invalid"
+DROPPED_FOR: Final = "dropped_"
+"""With the reason behind it, a part of the lines dropped."""
 
 
 class _PartTakenError(Exception):
@@ -44,15 +44,16 @@ class Feed(ABC):
         self._began = time.time()
         self._unreadable: set[str] = set()
 
-    def turn(self, segments: Sequence[Segment]) -> bool:
+    def turn(self, segments: Sequence[Segment], *, hurry: bool = False) -> bool:
         """Deliver a bounded share of what waits; whether more waits that could be delivered now.
 
-        A sink that raises rests for 1 s, then up to 60 s, each pause drawn at random from half of it to the whole.
+        With `hurry` nothing waits to be worth a batch, and nothing stays held. A sink that raises rests for 1 s, then
+        up to 60 s, each pause drawn at random from half of it to the whole.
         """
         if time.monotonic() < self._resume:
             return False
         try:
-            return self._deliver([segment for segment in segments if self._waits(segment)])
+            return self._deliver([segment for segment in segments if self._waits(segment)], hurry=hurry)
         except Exception as error:  # noqa: BLE001  a sink is anyone's code; its failure must not reach other sinks
             self._fail(str(error) if isinstance(error, _PartTakenError) else f"{type(error).__name__}: {error}")
             return False
@@ -78,25 +79,31 @@ class Feed(ABC):
         return self._waits(segment) and now - since > max_lag_s
 
     @abstractmethod
-    def _deliver(self, waiting: list[Segment]) -> bool:
+    def _deliver(self, waiting: list[Segment], *, hurry: bool) -> bool:
         """Deliver a bounded share; whether more is left."""
 
-    def _settle(self, segment: Segment, offset: int, counts: Mapping[str, int]) -> None:
-        self._cursors.settle(self.name, segment.segment_id, offset, {} if segment.own else counts)
+    def _settle(self, segment: Segment, offset: int, counts: Mapping[str, int], *, held: int = 0) -> None:
+        self._cursors.settle(self.name, segment.segment_id, offset, counts, held=held)
 
     def _fail(self, error: str) -> None:
         self._failures += 1
         pause = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** min(self._failures - 1, 10))
         self._resume = time.monotonic() + _random.uniform(pause / 2, pause)
+        self._cursors.add({f"{self.name}.{ERRORS}": 1})
         if not self.error:
             logger.warning("tollmeter: sink %s fails: %s", self.name, error)
         self.error = error
-        self._cursors.add({f"{self.name}.{ERRORS}": 1})
 
     def _succeed(self) -> None:
         if self.error:
             logger.warning("tollmeter: sink %s works again after %d failures", self.name, self._failures)
         self.error, self._failures = "", 0
+
+    def forget_held(self) -> None:
+        """Count what the sink still holds as in doubt, for its memory is about to go."""
+        held = self._cursors.held().get(self.name, 0)
+        if held:
+            self._cursors.release(self.name, -held, {IN_DOUBT: held})
 
     def _skip(self, segment: Segment, error: OSError) -> None:
         # One unreadable segment must not hold back those behind it; it stays in the spool, and the next start tries it.
@@ -111,6 +118,7 @@ class LineFeed(Feed):
     def __init__(self, sink: LineSink, cursors: Cursors) -> None:
         super().__init__(sink.name, cursors)
         self._sink = sink
+        self._fed = 0.0
 
     def give_up(self, segment: Segment) -> None:
         """Pass over what is left of a closed segment, counting its lines as dropped for being late."""
@@ -119,11 +127,23 @@ class LineFeed(Feed):
         except OSError as error:
             self._skip(segment, error)
             return
-        counts = {PRODUCED: lines, DROPPED: lines, LATE: lines}
-        self._settle(segment, segment.size, counts)
+        counts = {PRODUCED: lines, DROPPED: lines, DROPPED_FOR + LATE: lines}
+        self._settle(segment, segment.size, {} if segment.own else counts)
 
-    def _deliver(self, waiting: list[Segment]) -> bool:
+    def _deliver(self, waiting: list[Segment], *, hurry: bool) -> bool:
         self._cursors.recover(self.name)
+        more = (hurry or self._is_worth_it(waiting)) and self._deliver_lines(waiting)
+        if not more:
+            self._flush(final=hurry)
+        return more
+
+    def _is_worth_it(self, waiting: list[Segment]) -> bool:
+        if time.monotonic() - self._fed >= self._sink.interval_s:
+            return True
+        left = sum(segment.size - self._cursors.offset(self.name, segment.segment_id) for segment in waiting)
+        return left >= self._sink.batch_bytes
+
+    def _deliver_lines(self, waiting: list[Segment]) -> bool:
         batches = 0
         for segment in waiting:
             while self._waits(segment) and self._deliver_batch(segment):
@@ -132,10 +152,15 @@ class LineFeed(Feed):
                     return True
         return False
 
+    def _flush(self, *, final: bool) -> None:
+        receipt = self._sink.flush(final=final)
+        if receipt is not NOTHING:
+            self._cursors.release(self.name, receipt.held, _counts(receipt))
+
     def _deliver_batch(self, segment: Segment) -> bool:
         offset = self._cursors.offset(self.name, segment.segment_id)
         try:
-            batch = read_batch(segment, offset)
+            batch = read_batch(segment, offset, self._sink.batch_bytes)
         except OSError as error:
             self._skip(segment, error)
             return False
@@ -148,13 +173,14 @@ class LineFeed(Feed):
     def _send(self, segment: Segment, offset: int, lines: list[bytes]) -> None:
         end = offset + sum(len(line) + 1 for line in lines)
         self._cursors.begin(self.name, segment.segment_id, end, 0 if segment.own else len(lines))
+        self._fed = time.monotonic()
         try:
             receipt = self._sink.send(lines)
         except Exception:
             self._cursors.abandon(self.name)
             raise
         taken = offset + sum(len(line) + 1 for line in lines[: receipt.lines])
-        self._settle(segment, taken, _counts(receipt))
+        self._settle(segment, taken, _counts(receipt, uncounted=receipt.lines if segment.own else 0), held=receipt.held)
         if receipt.lines < len(lines):
             raise _PartTakenError(receipt.error or f"it took {receipt.lines} of {len(lines)} lines")
         self._succeed()
@@ -167,7 +193,8 @@ class SegmentFeed(Feed):
         super().__init__(sink.name, cursors)
         self._sink = sink
 
-    def _deliver(self, waiting: list[Segment]) -> bool:
+    def _deliver(self, waiting: list[Segment], *, hurry: bool) -> bool:
+        del hurry
         closed = [segment for segment in waiting if segment.closed]
         for segment in closed[:_SEGMENTS_PER_TURN]:
             self._deliver_segment(segment)
@@ -183,26 +210,27 @@ class SegmentFeed(Feed):
         if not self._sink.exists(key):
             self._sink.store(segment.path, key)
         counts = {PRODUCED: lines, ACKNOWLEDGED: lines, OBJECTS: 1}
-        self._settle(segment, segment.size, counts)
+        self._settle(segment, segment.size, {} if segment.own else counts)
         self._succeed()
 
     def _key(self, segment_id: str) -> str:
         now = datetime.now(UTC)
-        intent = self._cursors.intent(segment_id) or self._sink.find(segment_id, now)
+        intent = self._cursors.intent(self.name, segment_id) or self._sink.find(segment_id, now)
         key = self._sink.key_for(segment_id, now)
         if intent and (intent == key or self._sink.exists(intent)):
             return intent
         if intent:  # it was tried in an earlier hour and nothing arrived
             self._sink.discard(intent)
-        self._cursors.intend(segment_id, key)
+        self._cursors.intend(self.name, segment_id, key)
         return key
 
 
-def _counts(receipt: Receipt) -> dict[str, int]:
+def _counts(receipt: Receipt, *, uncounted: int = 0) -> dict[str, int]:
+    # Of the forwarder's own lines none is counted, but what a receipt says of lines that were held before is.
     return {
-        PRODUCED: receipt.lines,
-        ACKNOWLEDGED: receipt.acknowledged,
+        PRODUCED: receipt.lines - uncounted,
+        ACKNOWLEDGED: receipt.acknowledged - uncounted,
         DROPPED: receipt.dropped,
-        INVALID: receipt.dropped,
         IN_DOUBT: receipt.in_doubt,
+        **{DROPPED_FOR + reason: lines for reason, lines in receipt.drops.items()},
     }

@@ -17,6 +17,7 @@ from tollmeter.exporters.report import Report
 from tollmeter.exporters.self_report import SelfReport
 from tollmeter.exporters.sinks import open_sinks
 from tollmeter.exporters.sinks.base import SegmentSink, Sink
+from tollmeter.exporters.worker import Worker
 from tollmeter.model.errors import TransientError
 from tollmeter.model.home import Home
 from tollmeter.model.settings import Settings
@@ -39,7 +40,7 @@ class Forwarder:
     def __init__(self, home: Home, settings: Settings, *, sinks: Sequence[Sink] | None = None) -> None:
         self._home = home
         self._settings = settings
-        self._sinks = list(sinks) if sinks is not None else open_sinks(settings.sinks, home)
+        self._sinks = list(sinks) if sinks is not None else open_sinks(home, settings)
         self._reader = SpoolReader(home.spool)
 
     def run_once(self, *, final: bool = False) -> Report:
@@ -50,11 +51,11 @@ class Forwarder:
             TransientError: the spool cannot be listed, or the state not be written.
         """
         with self._shift() as shift:
-            shift.drain(closed_only=final)
+            shift.drain(closed_only=final, hurry=True)
             if shift.self_report.tell(shift.lag_ms(), force=False):
                 shift.self_report.close()
-                shift.drain(closed_only=final)
-            return shift.report()
+                shift.drain(closed_only=final, hurry=True)
+            return shift.end()
 
     def run(self, stop: Event, *, grace_s: float = 5.0) -> Report:
         """Forward until `stop` is set, then once more for at most `grace_s` seconds.
@@ -67,11 +68,12 @@ class Forwarder:
                 stop.wait(self._step(shift, stop))
             self._step(shift, deadline=time.monotonic() + grace_s)
             shift.self_report.tell(shift.lag_ms(), force=False)
-            return shift.report()
+            return shift.end()
 
     def _step(self, shift: Shift, stop: Event | None = None, deadline: float = float("inf")) -> float:
+        patience_s = self._settings.forward_interval_s if stop else float("inf")
         try:
-            shift.drain(stop=stop, deadline=deadline)
+            shift.drain(stop=stop, deadline=deadline, patience_s=patience_s, hurry=stop is None)
             shift.self_report.tick(shift.lag_ms)
         except (OSError, sqlite3.Error) as error:  # a full disk, a folder out of reach: it may pass
             logger.warning("tollmeter: forwarding pauses: %s: %s", type(error).__name__, error)
@@ -89,6 +91,7 @@ class Forwarder:
                 stack.callback(sink.close)
             shift = Shift(self._home, self._settings, self._reader, cursors, self._sinks)
             stack.callback(shift.self_report.close)
+            stack.callback(shift.stop)
             yield shift
 
 
@@ -103,17 +106,42 @@ class Shift:
         self._reader = reader
         self._cursors = cursors
         self._feeds = [_feed(sink, cursors) for sink in sinks]
+        self._workers = [Worker(feed) for feed in self._feeds]
         self._segments: list[Segment] = []
         self._before = cursors.totals()
         self._began = time.monotonic()
         reader.sweep()
         cursors.forget(segment for segment in cursors.known() if not reader.exists(segment))
 
-    def drain(self, *, stop: Event | None = None, deadline: float = float("inf"), closed_only: bool = False) -> None:
-        """Make rounds until no feed has more to deliver now, `stop` is set or the deadline (monotonic) has passed."""
-        while self._round(stop, closed_only=closed_only):
+    def drain(
+        self,
+        *,
+        stop: Event | None = None,
+        deadline: float = float("inf"),
+        patience_s: float = float("inf"),
+        closed_only: bool = False,
+        hurry: bool = False,
+    ) -> None:
+        """Make rounds until no feed has more to deliver now, `stop` is set or the deadline (monotonic) has passed.
+
+        A round waits `patience_s` for its feeds, then goes on with those that are done.
+        """
+        while self._round(min(deadline, time.monotonic() + patience_s), closed_only=closed_only, hurry=hurry):
             if time.monotonic() > deadline or (stop and stop.is_set()):
                 return
+
+    def stop(self) -> None:
+        """Give no more turns."""
+        for worker in self._workers:
+            worker.stop()
+
+    def end(self) -> Report:
+        """Stop, and say what happened since the lock was taken; what a sink still holds is in doubt."""
+        self.stop()
+        for worker in self._workers:
+            if not worker.busy:
+                worker.feed.forget_held()
+        return self.report()
 
     def lag_ms(self) -> dict[str, float]:
         """Age of the oldest event each sink has not passed, leaving out the forwarder's own events."""
@@ -127,23 +155,22 @@ class Shift:
         return Report(
             sinks=tuple(feed.name for feed in self._feeds),
             counts={name: count for name, count in counts.items() if count},
+            held=self._cursors.held(),
             lag_ms=self.lag_ms(),
             errors={feed.name: feed.error for feed in self._feeds if feed.error},
             waiting=len(self._segments),
             seconds=time.monotonic() - self._began,
         )
 
-    def _round(self, stop: Event | None, *, closed_only: bool) -> bool:
+    def _round(self, deadline: float, *, closed_only: bool, hurry: bool) -> bool:
         self._adopt()
         self._segments = self._reader.segments(closed_only=closed_only)
-        more = False
-        for feed in self._feeds:
-            more = feed.turn(self._segments) or more
-            if stop and stop.is_set():
-                break
-        self._give_up()
+        for worker in self._workers:
+            worker.offer(self._segments, hurry=hurry)
+        done = [worker for worker in self._workers if worker.wait(deadline)]
+        self._give_up([worker.feed for worker in done])
         self._delete()
-        return more
+        return any(worker.more for worker in done)
 
     def _adopt(self) -> None:
         adoption = self._reader.adopt()
@@ -156,12 +183,12 @@ class Shift:
         if any(counts.values()):
             self._cursors.add(counts)
 
-    def _give_up(self) -> None:
+    def _give_up(self, resting: Sequence[Feed]) -> None:
         stored = [feed for feed in self._feeds if isinstance(feed, SegmentFeed)]
         now = time.time()
         for segment in self._segments:
             if segment.closed and all(feed.passed(segment) for feed in stored):
-                for feed in self._feeds:
+                for feed in resting:
                     if isinstance(feed, LineFeed) and feed.overdue(segment, self._max_lag_s, now):
                         feed.give_up(segment)
 

@@ -21,7 +21,6 @@ from tollmeter.model.spool import (
 
 OWN_SERVICE: Final = "tollmeter"
 """The service the forwarder reports as."""
-_BATCH_BYTES: Final = 256 << 10
 _CHUNK: Final = 1 << 20
 _MS: Final = 1000
 
@@ -119,19 +118,19 @@ class SpoolReader:
             return []
 
 
-def read_batch(segment: Segment, offset: int) -> Batch:
-    """About 256 KiB of whole lines from `offset` on; empty when there is none yet.
+def read_batch(segment: Segment, offset: int, size: int) -> Batch:
+    """About `size` bytes of whole lines from `offset` on; empty when there is none yet.
 
     Raises:
         OSError: the segment cannot be read.
     """
     try:
-        return Batch(*read_lines(segment.path, offset, _BATCH_BYTES))
+        return Batch(*read_lines(segment.path, offset, size))
     except FileNotFoundError:
         if segment.closed:
             raise
         # Its writer closed it since it was listed.
-        return Batch(*read_lines(segment.folder / f"{segment.segment_id}{CLOSED_SUFFIX}", offset, _BATCH_BYTES))
+        return Batch(*read_lines(segment.folder / f"{segment.segment_id}{CLOSED_SUFFIX}", offset, size))
 
 
 def count_lines(segment: Segment, offset: int) -> int:

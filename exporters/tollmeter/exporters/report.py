@@ -13,12 +13,14 @@ from tollmeter.model.errors import InvariantError
 class Report:
     """Counts since the forwarder began (`<sink>.<what>`, and what belongs to no sink), and how each sink stands.
 
-    `lag_ms` is the age of the oldest event a sink has not passed, 0 when there is none; `errors` what it last
-    complained about; `waiting` the segments still in the spool.
+    `held` is how many lines a sink has taken into memory and not settled yet, none once it was closed; `lag_ms` the age
+    of the oldest event a sink has not passed, 0 when there is none; `errors` what it last complained about; `waiting`
+    the segments still in the spool.
     """
 
     sinks: tuple[str, ...]
     counts: Mapping[str, int]
+    held: Mapping[str, int] = field(default_factory=dict)
     lag_ms: Mapping[str, float] = field(default_factory=dict)
     errors: Mapping[str, str] = field(default_factory=dict)
     waiting: int = 0
@@ -29,7 +31,7 @@ class Report:
         return self.counts.get(f"{sink}.{what}", 0)
 
     def check(self) -> None:
-        """Hold produced = acknowledged + dropped + in doubt against every sink.
+        """Hold produced = acknowledged + dropped + in doubt, and what is still held, against every sink.
 
         Raises:
             InvariantError: it does not hold; the message has the figures.
@@ -37,10 +39,11 @@ class Report:
         for sink in self.sinks:
             produced, acknowledged = self.of(sink, PRODUCED), self.of(sink, ACKNOWLEDGED)
             dropped, in_doubt = self.of(sink, DROPPED), self.of(sink, IN_DOUBT)
-            if produced != acknowledged + dropped + in_doubt:
+            held = self.held.get(sink, 0)
+            if produced != acknowledged + dropped + in_doubt + held:
                 raise InvariantError(
                     f"{sink}: {produced} lines produced, but {acknowledged} acknowledged + {dropped} dropped + "
-                    f"{in_doubt} in doubt"
+                    f"{in_doubt} in doubt + {held} held"
                 )
 
     def lines(self) -> list[str]:

@@ -2,43 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Final
 
 from tollmeter.exporters.sinks.base import Sink
 from tollmeter.model.errors import SettingError, UnknownNameError
 from tollmeter.model.home import Home
+from tollmeter.model.settings import Settings
 
 
-def _raw(home: Home) -> Sink:
+def _raw(home: Home, settings: Settings) -> Sink:
+    del settings
     from tollmeter.exporters.sinks.raw import RawFolder
 
     return RawFolder(home.raw)
 
 
-def _stdout(home: Home) -> Sink:
-    del home
+def _stdout(home: Home, settings: Settings) -> Sink:
+    del home, settings
     from tollmeter.exporters.sinks.stdout import StdoutLogs
 
     return StdoutLogs()
 
 
-SINKS: Final[dict[str, Callable[[Home], Sink]]] = {"raw": _raw, "stdout": _stdout}
+SINKS: Final[dict[str, Callable[[Home, Settings], Sink]]] = {"raw": _raw, "stdout": _stdout}
 """How each sink is opened; adding one is a file here and a row in this table."""
 
 
-def open_sinks(names: Iterable[str], home: Home) -> list[Sink]:
-    """The sinks of these names, each once, in their order.
+def open_sinks(home: Home, settings: Settings) -> list[Sink]:
+    """The sinks that the settings name, each once, in their order.
 
     Raises:
         UnknownNameError: there is no sink of that name; the message lists near matches.
         SettingError: no name is given.
         MissingExtraError: a sink needs a package that is not installed.
     """
-    chosen = list(dict.fromkeys(names))
+    chosen = list(dict.fromkeys(settings.sinks))
     if not chosen:
         raise SettingError("sinks", "", f"at least one of {', '.join(sorted(SINKS))}")
     for name in chosen:
         if name not in SINKS:
             raise UnknownNameError("sink", name, SINKS)
-    return [SINKS[name](home) for name in chosen]
+    return [SINKS[name](home, settings) for name in chosen]

@@ -2,45 +2,79 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
+
+BATCH_BYTES: Final = 256 << 10
+"""Lines a sink is given at once, in bytes, unless it asks for more."""
+
+INVALID: Final = "invalid"
+LATE: Final = "late"
+SAMPLED: Final = "sampled"
+"""Reasons a line is dropped: it is no event; it is too old to be sent; the sampling left it out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """What became of the first lines of a batch; those it does not cover are sent again after a pause.
 
-    `acknowledged` arrived, `dropped` can never be sent, `in_doubt` may have arrived and are not sent again; `error`
-    says why the rest was not taken.
+    `acknowledged` arrived, or gave this sink nothing to send. `drops` can never be sent, by reason. `in_doubt` may have
+    arrived and are not sent again. `held` are kept in memory, for a later receipt to settle: that one counts them and
+    lowers `held` by as many, so that it may be negative. `error` says why the rest was not taken.
+
+    >>> Receipt(acknowledged=7, drops={"late": 1}, held=2).lines
+    10
     """
 
     acknowledged: int
-    dropped: int = 0
+    drops: Mapping[str, int] = field(default_factory=dict)
     in_doubt: int = 0
+    held: int = 0
     error: str = ""
 
     @property
+    def dropped(self) -> int:
+        """How many lines can never be sent."""
+        return sum(self.drops.values())
+
+    @property
     def lines(self) -> int:
-        """How many lines of the batch it covers."""
-        return self.acknowledged + self.dropped + self.in_doubt
+        """How many lines of the batch it covers; 0 where it settles only what was held."""
+        return self.acknowledged + self.dropped + self.in_doubt + self.held
+
+
+NOTHING: Final = Receipt(acknowledged=0)
+"""The receipt of a flush that settled nothing."""
 
 
 @runtime_checkable
 class LineSink(Protocol):
     """Takes lines soon after they were written, each at most once.
 
-    `tollmeter.exporters.sinks.memory.MemoryLines` is the double.
+    `interval_s` is the least time between two batches while less than `batch_bytes` wait: 0 for a sink that is fed at
+    once, more for one that pays per batch. `tollmeter.exporters.sinks.memory.MemoryLines` is the double.
     """
 
     name: str
+    interval_s: float
+    batch_bytes: int
 
     def send(self, lines: list[bytes]) -> Receipt:
         """Send the lines, in order and in bounded time.
 
         Raises:
             Exception: none arrived; the batch is sent again after a pause.
+        """
+        ...
+
+    def flush(self, *, final: bool) -> Receipt:
+        """Settle what is held and due, with `final` all that is held; in bounded time.
+
+        Raises:
+            Exception: nothing was settled, all stays held.
         """
         ...
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
-from tollmeter.exporters.sinks.base import Receipt
+from tollmeter.exporters.sinks.base import BATCH_BYTES, NOTHING, Receipt
 
 
 class MemoryLines:
     """A lossy sink that keeps every line; set `failure` and it raises that instead."""
+
+    interval_s = 0.0
+    batch_bytes = BATCH_BYTES
 
     def __init__(self, name: str = "memory") -> None:
         self.name = name
@@ -22,6 +25,11 @@ class MemoryLines:
             raise self.failure
         self.lines += lines
         return Receipt(acknowledged=len(lines))
+
+    def flush(self, *, final: bool) -> Receipt:
+        """Nothing is held."""
+        del final
+        return NOTHING
 
     def close(self) -> None:
         """Nothing to let go of."""

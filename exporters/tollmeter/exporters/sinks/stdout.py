@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from tollmeter.exporters.sinks.base import Receipt
+from tollmeter.exporters.sinks.base import BATCH_BYTES, INVALID, NOTHING, Receipt
 from tollmeter.model.names import (
     KIND_EVALUATION,
     KIND_LLM_CALL,
@@ -46,6 +46,8 @@ class StdoutLogs:
     """
 
     name = "stdout"
+    interval_s = 0.0
+    batch_bytes = BATCH_BYTES
 
     def __init__(self, fd: int = 1) -> None:
         self._fd = fd
@@ -63,7 +65,12 @@ class StdoutLogs:
         whole = bisect_right(ends, written) - 1 if written >= len(first) else 0
         self._amid_line = written != ends[whole] if written else self._amid_line
         dropped = logs[:whole].count(b"")
-        return Receipt(acknowledged=whole - dropped, dropped=dropped, error=error)
+        return Receipt(acknowledged=whole - dropped, drops={INVALID: dropped}, error=error)
+
+    def flush(self, *, final: bool) -> Receipt:
+        """Nothing is held."""
+        del final
+        return NOTHING
 
     def close(self) -> None:
         """Nothing to let go of: standard output is not ours."""
