@@ -88,10 +88,9 @@ def cost_columns(cost: Cost) -> dict[str, Any]:
     >>> cost_columns(UNPRICED)["cost_status"]
     'unpriced'
     """
-    return {name: getattr(cost, name) for name in AMOUNT_COLUMNS} | {
-        "cost_status": cost.status,
-        "price_ref": cost.price_ref,
-    }
+    columns = structs.asdict(cost)
+    columns["cost_status"] = columns.pop("status")
+    return columns
 
 
 def _saved(cost: Cost) -> Cost:

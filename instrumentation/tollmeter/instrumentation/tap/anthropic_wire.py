@@ -27,15 +27,13 @@ class AnthropicScanner(EventScanner):
 
     __slots__ = ()
 
-    def is_worth_reading(self, data: bytes) -> bool:
-        """Whether it may hold a message event or an error."""
-        return b'"message_' in data or b'"error"' in data
+    marks = (b'"message_', b'"error"')
 
     def read(self, data: bytes) -> None:
         """Read one event."""
         if not self.call.first_token and any(mark in data for mark in _TOKENS):
             self.call.saw_token()
-        if not self.is_worth_reading(data):
+        if not any(mark in data for mark in self.marks):
             return
         document = decoded(data)
         if not isinstance(document, dict):

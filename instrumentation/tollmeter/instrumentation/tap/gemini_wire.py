@@ -30,13 +30,11 @@ class GeminiScanner(EventScanner):
 
     __slots__ = ("_newest",)
 
+    marks = (_USAGE, b'"error"')
+
     def __init__(self, call: Call) -> None:
         super().__init__(call)
         self._newest = b""
-
-    def is_worth_reading(self, data: bytes) -> bool:
-        """Whether it may hold usage or an error."""
-        return _USAGE in data or b'"error"' in data
 
     def read(self, data: bytes) -> None:
         """Read one event."""

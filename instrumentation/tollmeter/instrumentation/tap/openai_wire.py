@@ -18,7 +18,6 @@ _USAGE: Final = (b'"usage":{', b'"usage": {')
 _FINISH: Final = (b'"finish_reason":"', b'"finish_reason": "')
 _TERMINAL: Final = (b'"response.completed"', b'"response.incomplete"', b'"response.failed"')
 _ERROR: Final = b'{"error"'
-_TAIL: Final = 16
 
 
 class _Delta(msgspec.Struct):
@@ -68,23 +67,15 @@ class OpenAIScanner(EventScanner):
 
     __slots__ = ("_finish", "_started", "_usage")
 
+    # Every usage object names some `…_tokens`, every terminal event of the Responses API holds usage or an error, and
+    # `[DONE]` comes last. An alternation in a regular expression costs three times as much as four searches.
+    marks = (b'_tokens"', b'reason":"', b'reason": "', b'"error"')
+
     def __init__(self, call: Call) -> None:
         super().__init__(call)
         self._started = False
         self._usage = b""
         self._finish = b""
-
-    def is_worth_reading(self, data: bytes) -> bool:
-        """Whether it may hold usage, a finish reason, an error or the end."""
-        # Four searches at 0.15 µs each: every usage object names some `…_tokens`, and every terminal event of the
-        # Responses API carries usage or an error. An alternation in a regular expression costs twice as much.
-        return (
-            b'_tokens"' in data
-            or b'reason":"' in data
-            or b'reason": "' in data
-            or b'"error"' in data
-            or _DONE in data[-_TAIL:]
-        )
 
     def read(self, data: bytes) -> None:
         """Read one event."""

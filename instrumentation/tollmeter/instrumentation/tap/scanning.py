@@ -35,10 +35,14 @@ class Scanner(Protocol):
 class EventScanner(ABC):
     """Splits a stream into events; a wire says which are worth reading, and reads them.
 
-    Every event is read until the first token. Held: one unfinished line of at most 1 MiB, and what the wire keeps.
+    Every event is read until the first token; then those with one of the wire's `marks`, and the last of each chunk.
+    Held: one unfinished line of at most 1 MiB, and what the wire keeps.
     """
 
     __slots__ = ("_rest", "call", "done", "error")
+
+    marks: tuple[bytes, ...]
+    """An event that counts holds one of these; each costs a search through the whole stream."""
 
     def __init__(self, call: Call) -> None:
         self.call = call
@@ -54,9 +58,7 @@ class EventScanner(ABC):
             return
         whole = self._rest + chunk[:end] if self._rest else chunk[:end]
         self._rest = chunk[end:]
-        if self.call.first_token and not self.is_worth_reading(whole):
-            return
-        for line in whole.split(b"\n"):
+        for line in lines_with(self.marks, whole) if self.call.first_token else whole.split(b"\n"):
             if line.startswith(_DATA):
                 self.read(line[5:])
 
@@ -66,10 +68,6 @@ class EventScanner(ABC):
             self.read(self._rest[5:])
             self._rest = b""
         self.conclude()
-
-    @abstractmethod
-    def is_worth_reading(self, data: bytes) -> bool:
-        """Whether some bytes of the stream, after the first token, may hold an event that counts."""
 
     @abstractmethod
     def read(self, data: bytes) -> None:
@@ -86,3 +84,21 @@ class EventScanner(ABC):
             self._rest = _PASSED_OVER
         else:
             self._rest += chunk
+
+
+def lines_with(marks: tuple[bytes, ...], data: bytes) -> list[bytes]:
+    r"""The lines of some bytes that hold a mark, and the last that is not blank, in their order.
+
+    >>> lines_with((b"usage",), b"one\n\nusage 1\ntwo\nthree\n\n")
+    [b'usage 1', b'three']
+    """
+    size, last = len(data), len(data.rstrip())
+    ends = {data.rfind(b"\n", 0, last) + 1: last}
+    for mark in marks:
+        at = data.find(mark)
+        while at >= 0:
+            end = data.find(b"\n", at)
+            end = size if end < 0 else end
+            ends[data.rfind(b"\n", 0, at) + 1] = end
+            at = data.find(mark, end)
+    return [data[start : ends[start]] for start in sorted(ends)]

@@ -6,6 +6,7 @@ import hashlib
 import re
 import zlib
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from tollmeter.instrumentation.calls import Call, watching
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from tollmeter.instrumentation.recorder import Recorder
 
 MAX_JSON: Final = 16 << 20
+_BATCH: Final = 16 << 10
 _ERROR: Final = 400
 _RATE_LIMITS: Final = {
     f"x-ratelimit-{what}-{unit}".encode(): f"ratelimit_{what}_{unit}"
@@ -79,7 +81,7 @@ def active_recorder() -> Recorder | None:
 class Watch:
     """Sees one exchange pass; each method is safe to call at any time and never raises."""
 
-    __slots__ = ("_body", "_inflate", "_metered", "_refused", "_scanner", "_status", "_wire", "call")
+    __slots__ = ("_body", "_inflate", "_late", "_metered", "_refused", "_scanner", "_status", "_wire", "call")
 
     def __init__(self, call: Call, wire: Wire) -> None:
         self.call = call
@@ -88,6 +90,7 @@ class Watch:
         self._metered: Usage | None = None
         self._refused = ""
         self._body: bytearray | None = bytearray()
+        self._late = bytearray()
         self._scanner: Scanner | None = None
         self._inflate: Any = None
 
@@ -96,12 +99,11 @@ class Watch:
         """The response's head; `decoded` says that `feed` gets the body with content encoding undone."""
         facts = self.call.facts
         self._status = facts["http_status"] = status
-        for header, field in _RATE_LIMITS.items():
-            value = headers.get(header)
-            if value and value.isdigit():
-                facts[field] = int(value)
-        request_id = next((value for name in _REQUEST_IDS if (value := headers.get(name))), b"")
-        facts["provider_request_id"] = request_id[:256].decode("latin-1")
+        for header in _RATE_LIMITS.keys() & headers.keys():
+            value = headers[header]
+            if value.isdigit():
+                facts[_RATE_LIMITS[header]] = int(value)
+        facts["provider_request_id"] = _first(headers, _REQUEST_IDS)[:256].decode("latin-1")
         kind = headers.get(b"content-type", b"")
         if _SSE in kind or STREAM_TYPE in kind:
             self._scanner = self._wire.scanner(self.call)
@@ -112,13 +114,22 @@ class Watch:
             self._inflate = _inflater(headers.get(b"content-encoding", b""))
 
     def feed(self, chunk: bytes) -> None:
-        """Some bytes of the body."""
+        """Some bytes of the body.
+
+        After the first token only usage, errors and the end count, none of which is urgent: the bytes are then kept
+        and read 16 KiB at a time, which costs a fifth of reading each chunk.
+        """
         try:
-            self._feed(chunk)
+            if self._scanner is not None and self.call.first_token:
+                self._late += chunk
+                if len(self._late) >= _BATCH:
+                    self._catch_up()
+            else:
+                self._read_chunk(chunk)
         except Exception as error:  # noqa: BLE001  as `guarded`, without its frame: this runs for every chunk
             losses.fault("feed", error)
 
-    def _feed(self, chunk: bytes) -> None:
+    def _read_chunk(self, chunk: bytes) -> None:
         if not self.call.first_byte:
             self.call.saw_byte()
         if self._inflate is not None:
@@ -129,6 +140,12 @@ class Watch:
             self._body += chunk
         else:
             self._body = None
+
+    @guarded(default=None)
+    def _catch_up(self) -> None:
+        late, self._late = bytes(self._late), bytearray()
+        if late:
+            self._read_chunk(late)
 
     @guarded(default=None)
     def complete(self) -> None:
@@ -144,6 +161,7 @@ class Watch:
         """Nobody reads on: complete if the provider had said all, else partial with what was seen."""
         if self.call.finished:
             return
+        self._catch_up()
         if (self._scanner is not None and self._scanner.done) or self._status >= _ERROR:
             self.complete()
         else:
@@ -165,6 +183,7 @@ class Watch:
 
     def _read_body(self) -> str:
         if self._scanner is not None:
+            self._catch_up()
             self._scanner.finish()
             return self._scanner.error
         if self._body is None:
@@ -199,14 +218,22 @@ def _describe(call: Call, headers: Headers, request: Any) -> None:
         if isinstance(request.model, str):
             facts["request_model"] = request.model[:256]
         facts["stream"] = facts.get("stream") or request.stream is True
-        limits = (request.max_completion_tokens, request.max_output_tokens, request.max_tokens)
-        facts["max_tokens"] = next((n for n in limits if type(n) is int and n >= 0), None)
-    secret = next((value for name in _SECRETS if (value := headers.get(name))), None)
-    if secret:
+        for limit in (request.max_completion_tokens, request.max_output_tokens, request.max_tokens):
+            if type(limit) is int and limit >= 0:
+                facts["max_tokens"] = limit
+                break
+    if secret := _first(headers, _SECRETS):
         facts["credential_ref"] = credential_ref(secret)
     retries = headers.get(b"x-stainless-retry-count")
     if retries and retries.isdigit():
         facts["attempt"] = int(retries) + 1
+
+
+def _first(headers: Headers, wanted: tuple[bytes, ...]) -> bytes:
+    for name in wanted:
+        if value := headers.get(name):
+            return value
+    return b""
 
 
 def credential_ref(secret: bytes) -> str:
@@ -217,6 +244,11 @@ def credential_ref(secret: bytes) -> str:
     """
     signed = _ACCESS_KEY.search(secret)  # a SigV4 signature differs each time, the key id in it does not
     plain = signed[1] if signed else secret.removeprefix(b"Bearer ")
+    return _hashed(plain)
+
+
+@lru_cache(maxsize=128)
+def _hashed(plain: bytes) -> str:
     return hashlib.blake2b(plain, key=b"tollmeter.credential_ref", digest_size=8).hexdigest()
 
 
