@@ -17,6 +17,7 @@ from tollmeter.model.ids import new_event_id, new_span_id, new_trace_id
 from tollmeter.pricing import Usage
 from tollmeter.pricing.book import default_book
 from tollmeter.pricing.call import cost_columns, price_call
+from tollmeter.pricing.raw_usage import raw_usage
 
 if TYPE_CHECKING:
     from tollmeter.instrumentation.recorder import Recorder
@@ -34,7 +35,7 @@ class Call:
 
     __slots__ = (
         "call_id", "context", "facts", "finished", "first_byte", "first_token", "further", "parent", "recorder",
-        "span_id", "started", "started_at", "usage",
+        "said", "span_id", "started", "started_at", "usage",
     )  # fmt: skip
 
     def __init__(self, recorder: Recorder, *, provider: str, operation: str) -> None:
@@ -48,6 +49,8 @@ class Call:
         self.first_byte = 0
         self.first_token = 0
         self.usage: Usage | None = None
+        self.said = b""
+        """The JSON answer or event that told the usage, for where it must be shown as it was sent."""
         self.further: list[FurtherUsage] = []
         self.finished = False
         self.facts: dict[str, Any] = {"provider": provider, "operation": operation}
@@ -75,7 +78,7 @@ class Call:
             return
         self.finished = True
         now = time.perf_counter_ns()
-        event = self._event(status, error_type, now)
+        event = self._with_raw_usage(self._event(status, error_type, now))
         self._write(event)
         for inner in self.further:
             self._write(self._inner_event(event, inner))
@@ -84,6 +87,12 @@ class Call:
         if self.context is not None:
             self.context.add_call(self.call_id, (event.input_tokens, event.output_tokens), event.cost_usd)
         self.recorder.write(event)
+
+    def _with_raw_usage(self, event: LlmCall) -> LlmCall:
+        if event.usage_source == names.USAGE_REPORTED and event.cost_status != names.COST_INCONSISTENT:
+            return event
+        raw = raw_usage(self.said)
+        return structs.replace(event, raw_usage=raw) if raw else event
 
     def _cost(self, usage: Usage | None, status: Status, model: str = "") -> Cost:
         facts = self.facts
@@ -108,6 +117,7 @@ class Call:
             span_id=new_span_id(),
             parent_span_id=event.span_id,
             losses={},
+            raw_usage="",
             request_model=model,
             response_model=model,
             ttfb_ms=None,

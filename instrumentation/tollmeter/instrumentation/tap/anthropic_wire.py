@@ -38,6 +38,7 @@ class AnthropicScanner(EventScanner):
         document = decoded(data)
         if not isinstance(document, dict):
             return
+        self.call.said = data if b'"usage"' in data else self.call.said
         self.error = _take(self.call, document) or self.error
         self.done = self.done or document.get("type") == "message_stop"
 

@@ -48,6 +48,7 @@ class GeminiScanner(EventScanner):
 
     def conclude(self) -> None:
         """Take over the newest counts."""
+        self.call.said = self._newest
         if self._newest:
             read_answer(self.call, self._newest)
 

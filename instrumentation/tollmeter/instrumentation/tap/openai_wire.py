@@ -95,6 +95,7 @@ class OpenAIScanner(EventScanner):
 
     def conclude(self) -> None:
         """Take over what the kept events say."""
+        self.call.said = self._usage
         for line in (self._finish, self._usage):
             if line:
                 read_answer(self.call, line)

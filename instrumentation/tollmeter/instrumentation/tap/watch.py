@@ -189,7 +189,8 @@ class Watch:
         if self._body is None:
             losses.add("answer_over_16MiB")
             return ""
-        return self._wire.read_answer(self.call, bytes(self._body)) if self._body else ""
+        self.call.said = bytes(self._body)
+        return self._wire.read_answer(self.call, self.call.said) if self._body else ""
 
 
 @guarded(default=None)
