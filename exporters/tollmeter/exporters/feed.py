@@ -156,6 +156,8 @@ class LineFeed(Feed):
         receipt = self._sink.flush(final=final)
         if receipt is not NOTHING:
             self._cursors.release(self.name, receipt.held, _counts(receipt))
+        if receipt.error:
+            raise _PartTakenError(receipt.error)
 
     def _deliver_batch(self, segment: Segment) -> bool:
         offset = self._cursors.offset(self.name, segment.segment_id)
@@ -181,7 +183,7 @@ class LineFeed(Feed):
             raise
         taken = offset + sum(len(line) + 1 for line in lines[: receipt.lines])
         self._settle(segment, taken, _counts(receipt, uncounted=receipt.lines if segment.own else 0), held=receipt.held)
-        if receipt.lines < len(lines):
+        if receipt.error or receipt.lines < len(lines):
             raise _PartTakenError(receipt.error or f"it took {receipt.lines} of {len(lines)} lines")
         self._succeed()
 

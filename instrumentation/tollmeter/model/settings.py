@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
+from decimal import Decimal
 from typing import Any, Final
 
 from tollmeter.model.errors import SettingError, UnknownNameError
@@ -31,6 +32,24 @@ def _seconds(value: str) -> float:
     if not 0 < seconds < float("inf"):
         raise ValueError(value)
     return seconds
+
+
+def _millis(value: str) -> float:
+    return _seconds(value)
+
+
+def _ratio(value: str) -> float:
+    ratio = float(value)
+    if not 0 <= ratio <= 1:
+        raise ValueError(value)
+    return ratio
+
+
+def _usd(value: str) -> Decimal:
+    amount = Decimal(value)
+    if not (amount.is_finite() and amount >= 0):
+        raise ValueError(value)
+    return amount
 
 
 def _count(value: str) -> int:
@@ -73,6 +92,9 @@ _ALLOWED: Final[dict[Callable[[str], object], str]] = {
     _text: "text",
     _bool: "true or false",
     _seconds: "a positive number of seconds",
+    _millis: "a positive number of milliseconds",
+    _ratio: "a number from 0 to 1",
+    _usd: "an amount of USD, 0 or more",
     _count: "a whole number, 0 or more",
     _bytes: "a size such as 64M",
     _pairs: "pairs such as tenant_id=x-tenant-id,user_id=x-user-id",
@@ -144,6 +166,12 @@ class Settings:
         _seconds,
         "how long a sink may hold segments back before it is passed over and what it missed is counted",
     )
+    trace_ratio: float = _row(
+        1.0, _ratio, "share of traces the trace sinks keep beside those in error, slow or expensive; 1 keeps all"
+    )
+    trace_slow_ms: float = _row(10_000.0, _millis, "a trace with a request or call this long is always kept")
+    trace_expensive_usd: Decimal = _row(Decimal("1.00"), _usd, "a trace that cost this much is always kept")
+    trace_wait_s: float = _row(300.0, _seconds, "how long calls wait for the request they belong to")
     parquet_codec: str = _row(
         "zstd", _choice("zstd", "snappy", "gzip", "none"), "Parquet compression; snappy where Redshift Spectrum reads"
     )
@@ -197,7 +225,7 @@ def _value_of(row: Field[Any], environ: Mapping[str, str]) -> object:
 def _parsed(row: Field[Any], name: str, text: str) -> object:
     try:
         return row.metadata["parse"](text)
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, ArithmeticError):
         raise SettingError(name, text, allowed_values(row)) from None
 
 

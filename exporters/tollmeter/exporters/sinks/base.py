@@ -23,7 +23,8 @@ class Receipt:
 
     `acknowledged` arrived, or gave this sink nothing to send. `drops` can never be sent, by reason. `in_doubt` may have
     arrived and are not sent again. `held` are kept in memory, for a later receipt to settle: that one counts them and
-    lowers `held` by as many, so that it may be negative. `error` says why the rest was not taken.
+    lowers `held` by as many, so that it may be negative. `error` says why the rest was not taken, or why what is held
+    could not be shipped: the sink then rests.
 
     >>> Receipt(acknowledged=7, drops={"late": 1}, held=2).lines
     10

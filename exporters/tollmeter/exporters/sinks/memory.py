@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
+from tollmeter.exporters.derive.traces import Trace
 from tollmeter.exporters.sinks.base import BATCH_BYTES, NOTHING, Receipt
+from tollmeter.exporters.sinks.traced import Shipment, TraceSink
+from tollmeter.model.settings import Settings
 
 
 class MemoryLines:
@@ -33,6 +37,24 @@ class MemoryLines:
 
     def close(self) -> None:
         """Nothing to let go of."""
+
+
+class MemoryTraces(TraceSink):
+    """A sink of traces that keeps every trace; set `failure` and it raises that instead."""
+
+    name = "memory_traces"
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.traces: list[Trace] = []
+        self.failure: Exception | None = None
+
+    def ship(self, traces: Sequence[Trace]) -> Shipment:
+        """Keep the traces."""
+        if self.failure:
+            raise self.failure
+        self.traces += traces
+        return Shipment(acknowledged=sum(trace.lines for trace in traces))
 
 
 class MemorySegments:

@@ -1,0 +1,1 @@
+"""What sinks send, derived from events by pure functions: traces, spans, metrics."""
