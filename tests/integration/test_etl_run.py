@@ -30,6 +30,7 @@ from tollmeter.model.events import Evaluation, Event, LlmCall, Request, Run, Ste
 from tollmeter.model.home import Home
 from tollmeter.model.ids import imported_event_id
 from tollmeter.model.settings import Settings
+from tollmeter.sql.engine import open_engine
 
 START = datetime(2026, 11, 1, 22, tzinfo=UTC)
 BROKEN = int(os.environ.get("TOLLMETER_BROKEN_LINES", "20"))
@@ -347,3 +348,38 @@ def test_the_commands(home: Home) -> None:
     text = invoke(app, ["etl", "run", "--home", str(home.path)]).stdout
     assert "lines read = rows landed + duplicates + quarantined: 0 = 0 + 0 + 0" in text
     assert "llm_calls" in invoke(app, ["etl", "status", "--home", str(home.path)]).stdout
+
+
+NEW_COLUMNS = ("usage_method", "raw_usage")
+
+
+def test_a_lake_of_an_earlier_version_gets_the_new_columns_and_keeps_its_rows(home: Home) -> None:
+    put(home, "a.jsonl", [call(1), request(1)])
+    etl.run(home)
+    table = existing_tables(home)["llm_calls"]
+    with table.transaction() as change, change.update_schema(allow_incompatible_changes=True) as schema:
+        for column in NEW_COLUMNS:
+            schema.delete_column(column)
+    table.overwrite(table.scan().to_arrow())
+    put(home, "b.jsonl", [call(1), call(2, usage_method="o200k", raw_usage="{}"), request(1)])
+    report = etl.run(home)
+    assert (report.landed, report.duplicates) == (1, 2)
+    found = {row["input_tokens"]: row for row in rows(home, "llm_calls")}
+    assert [[found[n][column] for column in NEW_COLUMNS] for n in (1, 2)] == [[None, None], ["o200k", "{}"]]
+    assert sum(row["calls"] for row in rows(home, "rollup_calls_hourly")) == 2
+    with open_engine("duckdb", home) as engine:
+        read = engine.execute("SELECT usage_method, raw_usage FROM llm_calls ORDER BY input_tokens").to_pylist()
+    assert [tuple(row.values()) for row in read] == [(None, None), ("o200k", "{}")]
+
+
+def test_rollups_read_files_of_before_and_after_a_column_in_any_order(home: Home) -> None:
+    put(home, "a.jsonl", [call(1, tenant_id="acme", cost_usd=Decimal(1))])
+    etl.run(home)
+    table = existing_tables(home)["llm_calls"]
+    with table.transaction() as change, change.update_schema(allow_incompatible_changes=True) as schema:
+        schema.delete_column("tenant_id")
+    table.overwrite(table.scan().to_arrow())
+    put(home, "b.jsonl", [call(2, tenant_id="zeta", cost_usd=Decimal(1))])
+    etl.run(home)
+    found = {row["tenant_id"]: row["calls"] for row in rows(home, "rollup_calls_hourly")}
+    assert found == {None: 1, "zeta": 1}

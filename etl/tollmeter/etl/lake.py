@@ -96,7 +96,19 @@ def _open(catalog: Catalog, name: str, wanted: dict[str, str]) -> Table:
     if any(table.properties.get(key) != value for key, value in wanted.items()):
         with table.transaction() as change:
             change.set_properties(wanted)
+    _add_columns(table, name)
     return table
+
+
+def _add_columns(table: Table, name: str) -> None:
+    """Bring a table of an earlier version up to the registry; the rows it holds are null in what is new."""
+    import pyarrow as pa
+
+    known = set(table.schema().column_names)
+    lacking = [field.with_nullable(True) for field in arrow_schema(name) if field.name not in known]
+    if lacking:
+        with table.update_schema() as change:
+            change.union_by_name(pa.schema(lacking))
 
 
 def _create(catalog: Catalog, name: str, properties: dict[str, str]) -> Table:

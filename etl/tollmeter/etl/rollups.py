@@ -18,6 +18,7 @@ from tollmeter.model.names import (
     TABLE_ROLLUP_LATENCY,
     TABLE_ROLLUP_REQUESTS,
 )
+from tollmeter.sql.lake_views import view_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -102,12 +103,7 @@ def _rolled_up(home: Home, tables: dict[str, Table], name: str, days: Collection
     with connect(home) as connection:
         connection.execute(_MACROS.format(gamma=LATENCY_GAMMA))
         for source in _SOURCES:
-            files = data_files(tables[source], days)
-            empty = arrow_schema(source).empty_table()
-            relation = (
-                connection.read_parquet(files, hive_partitioning=False) if files else connection.from_arrow(empty)
-            )
-            relation.create_view(source)
+            connection.execute(view_of(source, tables[source], data_files(tables[source], days)))
         found = connection.sql(QUERIES[name]).to_arrow_table()
     schema = arrow_schema(name)
     return found.select(schema.names).cast(schema)

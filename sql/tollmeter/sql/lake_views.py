@@ -57,15 +57,24 @@ class LakeViews:
             return None
 
 
-def view_of(name: str, table: Table | None) -> str:
-    """The `CREATE VIEW` of one table: over the files of its snapshot, or with no rows.
+def view_of(name: str, table: Table | None, files: list[str] | None = None) -> str:
+    """The `CREATE VIEW` of one table: over some of its files, else those of its snapshot, or with no rows.
 
     Raises:
         DataError: the table has delete files; the lake rewrites files instead.
     """
-    files = files_of(table) if table else []
-    source = _read(files, table.schema(), arrow_schema(name)) if table and files else _empty(arrow_schema(name))
-    return f"CREATE OR REPLACE VIEW {_quoted(name)} AS {source}"
+    return f"CREATE OR REPLACE VIEW {_quoted(name)} AS {rows_of(name, table, files)}"
+
+
+def rows_of(name: str, table: Table | None, files: list[str] | None = None) -> str:
+    """The `SELECT` of the registry's columns over files of a table; null where a file is older than a column.
+
+    Raises:
+        DataError: the table has delete files; the lake rewrites files instead.
+    """
+    wanted = arrow_schema(name)
+    chosen = files_of(table) if table and files is None else files
+    return _read(chosen, table.schema(), wanted) if table and chosen else _empty(wanted)
 
 
 def files_of(table: Table) -> list[str]:
