@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tollmeter.etl.commit import land_events, land_once
 from tollmeter.etl.lake import snapshots_of, summary_count
-from tollmeter.etl.parse import Parsed
 from tollmeter.etl.read import Part, read_parts
 from tollmeter.etl.report import Tally
-from tollmeter.etl.rows import ORIGIN, EventRows, ledger_rows
+from tollmeter.etl.rows import ORIGIN, ledger_rows
+from tollmeter.etl.runs import land_run
 from tollmeter.model.errors import InvariantError
 from tollmeter.model.events import Run
 from tollmeter.model.ids import imported_event_id
@@ -127,9 +127,7 @@ class Batch:
             duration_ms=round(seconds * 1000, 3),
             counts=counts,
         )
-        rows = EventRows(TABLE_RUNS, self.plan.batch_id, self.plan.planned_at)
-        rows.add(Parsed(event), 0)
-        land_once(self.tables[TABLE_RUNS], rows.finish(), self.plan.batch_id)
+        land_run(self.tables[TABLE_RUNS], event, self.plan.batch_id)
 
     def _end(self) -> None:
         rows = ledger_rows(self._accounts(), self.plan.batch_id, self.plan.planned_at)

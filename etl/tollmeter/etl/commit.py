@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from tollmeter.etl.dedupe import split
 from tollmeter.etl.lake import BATCH_PROPERTY, snapshots_of
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tollmeter.model.home import Home
 
 ATTEMPTS: Final = 8
+T = TypeVar("T")
 
 
 def land_events(home: Home, table: Table, rows: pa.Table, batch_id: str) -> pa.Table:
@@ -50,7 +51,7 @@ def land_once(table: Table, rows: pa.Table, batch_id: str) -> None:
     until_committed(table, attempt)
 
 
-def until_committed(table: Table, attempt: Callable[[], pa.Table]) -> pa.Table:
+def until_committed(table: Table, attempt: Callable[[], T]) -> T:
     """Make an attempt to commit, again from the start whenever another writer was faster.
 
     Raises:

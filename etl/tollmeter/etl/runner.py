@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from tollmeter.etl.batch import Batch
 from tollmeter.etl.discover import RawObject, list_objects
 from tollmeter.etl.lake import existing_tables, open_tables, snapshots_of
+from tollmeter.etl.lock import etl_lock
 from tollmeter.etl.plan import Ledger, Memory, Plan, plans
 from tollmeter.etl.report import RunReport, Tally
 from tollmeter.etl.rollups import derive
-from tollmeter.model.errors import LockedError
 from tollmeter.model.events import utc_now
 from tollmeter.model.names import TABLE_LEDGER
 from tollmeter.model.settings import Settings
-from tollmeter.model.spool import try_lock
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -42,7 +39,7 @@ def run(home: Home, *, progress: Progress | None = None, settings: Settings | No
     """
     started = monotonic()
     chosen = settings or Settings.load()
-    with _locked(home):
+    with etl_lock(home):
         tables, memory = open_tables(home, chosen.parquet_codec), Memory(home)
         tally = Tally()
         done = _counter(progress, len(pending_objects(home, tables.get(TABLE_LEDGER))))
@@ -71,19 +68,6 @@ def _batches(home: Home, ledger: Table, memory: Memory) -> Iterator[Plan]:
         yield unfinished
     known = Ledger(ledger)
     yield from plans(known.pending(list_objects(home.raw)), known.digests, utc_now())
-
-
-@contextmanager
-def _locked(home: Home) -> Iterator[None]:
-    home.state.mkdir(parents=True, exist_ok=True)
-    path = home.state / "etl.lock"
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-    try:
-        if not try_lock(fd):
-            raise LockedError(f"another etl run holds {path}; wait for it to end")
-        yield
-    finally:
-        os.close(fd)
 
 
 def _counter(progress: Progress | None, total: int) -> Callable[[], None]:

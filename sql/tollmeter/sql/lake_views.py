@@ -13,13 +13,13 @@ from tollmeter.sql.catalog import NAMESPACE
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyiceberg.catalog import Catalog
-    from pyiceberg.schema import Schema
     from pyiceberg.table import Table
 
 TABLES: Final = (*EVENT_TABLES, *DERIVED_TABLES)
 _FILE_SCHEME: Final = "file://"
 _TYPES: Final = {
     "string": "VARCHAR",
+    "large_string": "VARCHAR",
     "int64": "BIGINT",
     "double": "DOUBLE",
     "bool": "BOOLEAN",
@@ -63,18 +63,10 @@ def view_of(name: str, table: Table | None, files: list[str] | None = None) -> s
     Raises:
         DataError: the table has delete files; the lake rewrites files instead.
     """
-    return f"CREATE OR REPLACE VIEW {_quoted(name)} AS {rows_of(name, table, files)}"
-
-
-def rows_of(name: str, table: Table | None, files: list[str] | None = None) -> str:
-    """The `SELECT` of the registry's columns over files of a table; null where a file is older than a column.
-
-    Raises:
-        DataError: the table has delete files; the lake rewrites files instead.
-    """
-    wanted = arrow_schema(name)
     chosen = files_of(table) if table and files is None else files
-    return _read(chosen, table.schema(), wanted) if table and chosen else _empty(wanted)
+    wanted = arrow_schema(name)
+    source = rows_of(table, chosen, wanted) if table and chosen else _empty(wanted)
+    return f"CREATE OR REPLACE VIEW {_quoted(name)} AS {source}"
 
 
 def files_of(table: Table) -> list[str]:
@@ -89,7 +81,9 @@ def files_of(table: Table) -> list[str]:
     return sorted(task.file.file_path.removeprefix(_FILE_SCHEME) for task in tasks)
 
 
-def _read(files: list[str], found: Schema, wanted: pa.Schema) -> str:
+def rows_of(table: Table, files: list[str], wanted: pa.Schema) -> str:
+    """The `SELECT` of some columns over files of a table; null where the table or a file is older than a column."""
+    found = table.schema()
     ids = {field.name: field.field_id for field in found.fields}
     # Columns are found by Iceberg's field ids, so a file written before a column was added or renamed reads right.
     entries = [
