@@ -9,7 +9,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Final, Literal
 
-from tollmeter.alarms.yaml_document import Entry, Section, read_document
+from tollmeter.model.document import Entry, Section, read_document
 from tollmeter.model.errors import UnknownNameError
 from tollmeter.model.metrics import METRICS, metric
 
@@ -84,7 +84,7 @@ def parse_alarm(text: str, source: str) -> Alarm:
         UnknownNameError: the metric registry has no metric of that name.
         MissingExtraError: PyYAML is not installed.
     """
-    document = read_document(text, source)
+    document = read_document(text, source, extra="alarms")
     alarm = _alarm(document)
     document.refuse_the_rest()
     return alarm

@@ -15,7 +15,6 @@ from tollmeter.model import names
 from tollmeter.model.events import LlmCall, Status, utc_now
 from tollmeter.model.ids import new_event_id, new_span_id, new_trace_id
 from tollmeter.pricing import Usage
-from tollmeter.pricing.book import default_book
 from tollmeter.pricing.call import cost_columns, price_call
 from tollmeter.pricing.raw_usage import raw_usage
 
@@ -97,7 +96,7 @@ class Call:
     def _cost(self, usage: Usage | None, status: Status, model: str = "") -> Cost:
         facts = self.facts
         return price_call(
-            default_book(),
+            self.recorder.book,
             usage,
             provider=facts["provider"],
             request_model=model or facts.get("request_model", ""),
@@ -105,6 +104,8 @@ class Call:
             at=self.started_at,
             status=status,
             service_tier=facts.get("service_tier", ""),
+            resource_id="" if model else facts.get("resource_id", ""),
+            region=facts.get("inference_region", ""),
             cache_hit=facts.get("cache_hit", False),
         )
 

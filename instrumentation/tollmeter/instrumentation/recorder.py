@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import weakref
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tollmeter.instrumentation.guard import guarded, losses
+from tollmeter.instrumentation.guard import guarded, logger, losses
+from tollmeter.model.errors import TollmeterError
 from tollmeter.model.events import Event, Request, encode
 from tollmeter.model.ids import new_event_id, new_instance_id
+from tollmeter.pricing.book import PriceBook, doubtful_book, open_book
 
 if TYPE_CHECKING:
     from tollmeter.instrumentation.attribution import Attributor
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from tollmeter.model.settings import Settings
 
 LOSS_ENCODE: Final = "encode"
+LOSS_PRICE_OVERLAY: Final = "price_overlay_unread"
 
 
 class Recorder:
@@ -29,6 +33,7 @@ class Recorder:
         self.writer = writer
         self.tracing = tracing
         self.attributor = attributor
+        self.book = _book(settings.price_overlay)
         self.extra_hosts = frozenset(settings.providers.items())
         self.identity: dict[str, Any] = {
             name: value
@@ -97,6 +102,16 @@ class Recorder:
     def close(self) -> None:
         """Let go of the segment, so that the forwarder may take it at once."""
         self.writer.close()
+
+
+def _book(overlay: str) -> PriceBook:
+    """The price book to record with; without an overlay that is set but broken, its costs are marked `estimated`."""
+    try:
+        return open_book(overlay)
+    except (TollmeterError, OSError) as error:
+        losses.add(LOSS_PRICE_OVERLAY)
+        logger.error("tollmeter: the price overlay is not used, and costs are marked estimated: %s", error)
+        return doubtful_book(Path(overlay).name)
 
 
 _recorders: weakref.WeakSet[Recorder] = weakref.WeakSet()

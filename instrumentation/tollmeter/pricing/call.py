@@ -54,9 +54,11 @@ def price_call(
     at: datetime,
     status: str,
     service_tier: str = "",
+    resource_id: str = "",
+    region: str = "",
     cache_hit: bool = False,
 ) -> Cost:
-    """What a call costs; arguments are named as its columns.
+    """What a call costs; arguments are named as its columns, but for `region`, which is its `inference_region`.
 
     The model that answered is priced, the one asked for where that has no price; at Bedrock the other way round, for
     the name asked for says the region and profile that set the price. An abandoned call is `partial`. An answer from
@@ -72,9 +74,13 @@ def price_call(
         first, second = response_model, request_model
         if provider == PROVIDER_BEDROCK:
             first, second = second, first
-        cost = book.price(provider, first or second, usage, at=at, service_tier=service_tier)
-        if cost.status == COST_UNPRICED and first and second:
-            cost = book.price(provider, second, usage, at=at, service_tier=service_tier)
+        resource = resource_id or request_model  # a deployment is often named where the model belongs
+        for name in dict.fromkeys((first or second, second or first)):
+            cost = book.price(
+                provider, name, usage, at=at, service_tier=service_tier, resource_id=resource, region=region
+            )
+            if cost.status != COST_UNPRICED:
+                break
     if cache_hit:
         return _saved(cost)
     if status == STATUS_PARTIAL and cost.status == COST_PRICED:

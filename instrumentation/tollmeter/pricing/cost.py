@@ -11,8 +11,8 @@ from tollmeter.model.columns import MONEY_PRECISION, MONEY_SCALE
 from tollmeter.model.events import CostStatus
 from tollmeter.model.names import COST_INCONSISTENT, COST_UNPRICED
 
-RATE_SCALE: Final = 24
-"""Rates are integers of 10^-24 USD: public prices per million tokens have up to 18 decimals."""
+RATE_SCALE: Final = 36
+"""Rates are integers of 10^-36 USD: prices per million tokens have up to 18 decimals, each factor of an overlay 6."""
 
 _STEP: Final[int] = 10 ** (RATE_SCALE - MONEY_SCALE)
 _LIMIT: Final[int] = 10**MONEY_PRECISION
@@ -45,12 +45,12 @@ INCONSISTENT: Final = Cost(status=COST_INCONSISTENT)
 
 
 def cost_of(parts: tuple[int, int, int, int, int], savings: int, *, status: CostStatus, price_ref: str) -> Cost:
-    """A cost from exact parts (input, output, cache read, cache write, fees) in units of 10^-24 USD.
+    """A cost from exact parts (input, output, cache read, cache write, fees) in units of 10^-36 USD.
 
     The total is rounded once, half to even, to 10^-12 USD; the parts follow by largest remainder. A total that the
     lake's money type cannot hold (a million dollars for one call) is no cost but inconsistent usage.
 
-    >>> cost_of((10**18, 0, 0, 0, 0), 0, status="priced", price_ref="x").cost_usd
+    >>> cost_of((10**30, 0, 0, 0, 0), 0, status="priced", price_ref="x").cost_usd
     Decimal('0.000001000000')
     """
     total, rounded = round_parts(parts)
@@ -72,9 +72,9 @@ def cost_of(parts: tuple[int, int, int, int, int], savings: int, *, status: Cost
 def round_parts(parts: tuple[int, ...]) -> tuple[int, list[int]]:
     """The sum of non-negative parts, rounded half to even, and the parts rounded so that they add up to it.
 
-    Parts come in units of 10^-24 USD, results in units of 10^-12 USD.
+    Parts come in units of 10^-36 USD, results in units of 10^-12 USD.
 
-    >>> round_parts((4 * 10**11, 4 * 10**11, 4 * 10**11))
+    >>> round_parts((4 * 10**23, 4 * 10**23, 4 * 10**23))
     (1, [1, 0, 0])
     """
     total = _half_even(sum(parts))
