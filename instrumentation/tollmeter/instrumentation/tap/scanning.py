@@ -9,6 +9,7 @@ from tollmeter.instrumentation.guard import losses
 
 if TYPE_CHECKING:
     from tollmeter.instrumentation.calls import Call
+    from tollmeter.instrumentation.tap.text_meter import TextMeter
 
 MAX_LINE: Final = 1 << 20
 _DATA: Final = b"data:"
@@ -22,6 +23,8 @@ class Scanner(Protocol):
     """The provider has said all."""
     error: str
     """An error told inside the stream."""
+    meter: TextMeter | None
+    """Counts the tokens of the text that passes, where that can be needed."""
 
     def feed(self, chunk: bytes) -> None:
         """Scan one chunk of the body, cut anywhere."""
@@ -39,7 +42,7 @@ class EventScanner(ABC):
     Held: one unfinished line of at most 1 MiB, and what the wire keeps.
     """
 
-    __slots__ = ("_rest", "call", "done", "error")
+    __slots__ = ("_rest", "call", "done", "error", "meter")
 
     marks: tuple[bytes, ...]
     """An event that counts holds one of these; each costs a search through the whole stream."""
@@ -49,6 +52,7 @@ class EventScanner(ABC):
         self._rest = b""
         self.done = False
         self.error = ""
+        self.meter: TextMeter | None = None
 
     def feed(self, chunk: bytes) -> None:
         """Scan one chunk of the body, cut anywhere."""
@@ -58,6 +62,8 @@ class EventScanner(ABC):
             return
         whole = self._rest + chunk[:end] if self._rest else chunk[:end]
         self._rest = chunk[end:]
+        if self.meter is not None:
+            self.meter.feed(whole)
         for line in lines_with(self.marks, whole) if self.call.first_token else whole.split(b"\n"):
             if line.startswith(_DATA):
                 self.read(line[5:])
