@@ -11,7 +11,6 @@ import msgspec
 
 from tollmeter.instrumentation.calls import Call
 from tollmeter.instrumentation.tap.scanning import EventScanner
-from tollmeter.instrumentation.tap.text_meter import TextMeter
 from tollmeter.pricing.shapes import openai as shape
 
 _DONE: Final = b"[DONE]"
@@ -68,13 +67,12 @@ class OpenAIScanner(EventScanner):
 
     __slots__ = ("_finish", "_started", "_usage")
 
-    # Every usage object names some `…_tokens`, every terminal event of the Responses API holds usage or an error, and
-    # `[DONE]` comes last. An alternation in a regular expression costs three times as much as four searches.
-    marks = (b'_tokens"', b'reason":"', b'reason": "', b'"error"')
+    # Every usage object names some `…_tokens`, every terminal event of the Responses API holds usage or an error.
+    marks = (b'_tokens"',)
+    last_marks = (b'reason":"', b'reason": "', b'"error"')
 
     def __init__(self, call: Call) -> None:
         super().__init__(call)
-        self.meter = TextMeter() if call.recorder.settings.estimate_usage else None
         self._started = False
         self._usage = b""
         self._finish = b""

@@ -9,9 +9,9 @@ from tollmeter.instrumentation.guard import losses
 
 if TYPE_CHECKING:
     from tollmeter.instrumentation.calls import Call
-    from tollmeter.instrumentation.tap.text_meter import TextMeter
 
 MAX_LINE: Final = 1 << 20
+TAIL: Final = 8 << 10
 _DATA: Final = b"data:"
 _PASSED_OVER: Final = b"overlong:"  # no event starts so, hence the line is skipped at its end
 
@@ -23,8 +23,6 @@ class Scanner(Protocol):
     """The provider has said all."""
     error: str
     """An error told inside the stream."""
-    meter: TextMeter | None
-    """Counts the tokens of the text that passes, where that can be needed."""
 
     def feed(self, chunk: bytes) -> None:
         """Scan one chunk of the body, cut anywhere."""
@@ -38,21 +36,24 @@ class Scanner(Protocol):
 class EventScanner(ABC):
     """Splits a stream into events; a wire says which are worth reading, and reads them.
 
-    Every event is read until the first token; then those with one of the wire's `marks`, and the last of each chunk.
-    Held: one unfinished line of at most 1 MiB, and what the wire keeps.
+    Every event is read until the first token; then those with one of the wire's `marks`, and at the end of the stream
+    those with one of its `last_marks`, and the very last. Held: one unfinished line of at most 1 MiB, the events of the
+    last 8 to 16 KiB, and what the wire keeps.
     """
 
-    __slots__ = ("_rest", "call", "done", "error", "meter")
+    __slots__ = ("_rest", "_tail", "call", "done", "error")
 
-    marks: tuple[bytes, ...]
-    """An event that counts holds one of these; each costs a search through the whole stream."""
+    marks: tuple[bytes, ...] = ()
+    """An event that counts wherever it stands holds one of these; each costs a search through the whole stream."""
+    last_marks: tuple[bytes, ...] = ()
+    """An event that counts where a stream ends holds one of these."""
 
     def __init__(self, call: Call) -> None:
         self.call = call
         self._rest = b""
+        self._tail = b""
         self.done = False
         self.error = ""
-        self.meter: TextMeter | None = None
 
     def feed(self, chunk: bytes) -> None:
         """Scan one chunk of the body, cut anywhere."""
@@ -62,18 +63,29 @@ class EventScanner(ABC):
             return
         whole = self._rest + chunk[:end] if self._rest else chunk[:end]
         self._rest = chunk[end:]
-        if self.meter is not None:
-            self.meter.feed(whole)
-        for line in lines_with(self.marks, whole) if self.call.first_token else whole.split(b"\n"):
-            if line.startswith(_DATA):
-                self.read(line[5:])
+        if self.call.first_token:
+            self._keep(whole)
+            self._read_lines(lines_with(self.marks, whole))
+        else:
+            self._read_lines(whole.split(b"\n"))
 
     def finish(self) -> None:
         """Take over what was kept."""
-        if self._rest.startswith(_DATA):
-            self.read(self._rest[5:])
-            self._rest = b""
+        rest, self._rest = self._rest, b""
+        self._keep(rest + b"\n")
+        self._read_lines(lines_with(self.marks, rest))
+        self._read_lines(lines_with(self.last_marks, self._tail, last=True))
         self.conclude()
+
+    def _read_lines(self, lines: list[bytes]) -> None:
+        for line in lines:
+            if line.startswith(_DATA):
+                self.read(line[5:])
+
+    def _keep(self, whole: bytes) -> None:
+        self._tail += whole
+        if len(self._tail) > 2 * TAIL:
+            self._tail = self._tail[self._tail.rfind(b"\n", 0, -TAIL) + 1 :]
 
     @abstractmethod
     def read(self, data: bytes) -> None:
@@ -92,19 +104,21 @@ class EventScanner(ABC):
             self._rest += chunk
 
 
-def lines_with(marks: tuple[bytes, ...], data: bytes) -> list[bytes]:
-    r"""The lines of some bytes that hold a mark, and the last that is not blank, in their order.
+def lines_with(marks: tuple[bytes, ...], data: bytes, *, last: bool = False) -> list[bytes]:
+    r"""The lines of some bytes that hold a mark, in their order; with `last` also the last that is not blank.
 
-    >>> lines_with((b"usage",), b"one\n\nusage 1\ntwo\nthree\n\n")
+    >>> lines_with((b"usage",), b"one\n\nusage 1\ntwo\nthree\n\n", last=True)
     [b'usage 1', b'three']
     """
-    size, last = len(data), len(data.rstrip())
-    ends = {data.rfind(b"\n", 0, last) + 1: last}
+    ends: dict[int, int] = {}
+    if last:
+        end = len(data.rstrip())
+        ends[data.rfind(b"\n", 0, end) + 1] = end
     for mark in marks:
         at = data.find(mark)
         while at >= 0:
             end = data.find(b"\n", at)
-            end = size if end < 0 else end
+            end = len(data) if end < 0 else end
             ends[data.rfind(b"\n", 0, at) + 1] = end
             at = data.find(mark, end)
     return [data[start : ends[start]] for start in sorted(ends)]

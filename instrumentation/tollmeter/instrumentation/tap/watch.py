@@ -81,22 +81,10 @@ def active_recorder() -> Recorder | None:
 class Watch:
     """Sees one exchange pass; each method is safe to call at any time and never raises."""
 
-    __slots__ = (
-        "_body",
-        "_inflate",
-        "_late",
-        "_metered",
-        "_refused",
-        "_request",
-        "_scanner",
-        "_status",
-        "_wire",
-        "call",
-    )
+    __slots__ = ("_body", "_inflate", "_late", "_metered", "_refused", "_scanner", "_status", "_wire", "call")
 
-    def __init__(self, call: Call, wire: Wire, request: bytes | None = None) -> None:
+    def __init__(self, call: Call, wire: Wire) -> None:
         self.call = call
-        self._request = request
         self._wire = wire
         self._status = 0
         self._metered: Usage | None = None
@@ -162,23 +150,24 @@ class Watch:
     @guarded(default=None)
     def complete(self) -> None:
         """The body came to its end."""
-        error = self._read()
-        if self._status >= _ERROR:
-            self.call.finish(names.STATUS_ERROR, error or self._refused or str(self._status))
-        else:
-            self.call.finish(names.STATUS_ERROR if error else names.STATUS_OK, error)
+        self._complete(self._read())
 
     @guarded(default=None)
     def abandon(self) -> None:
         """Nobody reads on: complete if the provider had said all, else partial with what was seen."""
         if self.call.finished:
             return
-        self._catch_up()
+        error = self._read()
         if (self._scanner is not None and self._scanner.done) or self._status >= _ERROR:
-            self.complete()
+            self._complete(error)
         else:
-            self._read()
             self.call.finish(names.STATUS_PARTIAL)
+
+    def _complete(self, error: str) -> None:
+        if self._status >= _ERROR:
+            self.call.finish(names.STATUS_ERROR, error or self._refused or str(self._status))
+        else:
+            self.call.finish(names.STATUS_ERROR if error else names.STATUS_OK, error)
 
     @guarded(default=None)
     def fail(self, error: BaseException) -> None:
@@ -191,8 +180,6 @@ class Watch:
         usage = self.call.usage
         if self._metered and (usage is None or usage.input_tokens is None or usage.output_tokens is None):
             self.call.usage = merge(self._metered, usage)
-        if self._wire.estimate is not None and self._status < _ERROR and self.call.recorder.settings.estimate_usage:
-            self._wire.estimate(self.call, self._request, self._scanner)
         return error
 
     def _read_body(self) -> str:
@@ -224,7 +211,7 @@ def begin(url: Url, headers: Headers, body: bytes | None) -> Watch | None:
     if endpoint.model.startswith("arn:"):
         call.facts["resource_id"] = endpoint.model[:256]
     _describe(call, headers, read_request(body) if body else None)
-    return Watch(call, WIRES[endpoint.wire], body)
+    return Watch(call, WIRES[endpoint.wire])
 
 
 def _describe(call: Call, headers: Headers, request: Any) -> None:

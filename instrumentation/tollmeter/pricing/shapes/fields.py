@@ -45,9 +45,11 @@ def first(raw: Mapping[str, Any], *names: str, fallback: int | None = None) -> i
     """
     for name in names:
         value = raw.get(name)
-        if isinstance(value, float) and value.is_integer():
+        if value is None:
+            continue
+        if type(value) is float and value.is_integer():
             value = int(value)
-        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_COUNT:
+        if type(value) is int and 0 <= value <= MAX_COUNT:
             return value
     return fallback
 
