@@ -28,7 +28,9 @@ OnceOption = Annotated[bool, typer.Option("--once", help="Ship what is closed or
 SinkOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--sink", help="Where to ship: raw, stdout; may be given several times.", show_default="TOLLMETER_SINKS"
+        "--sink",
+        help="Where to ship: raw, s3, firehose, stdout; may be given several times.",
+        show_default="TOLLMETER_SINKS",
     ),
 ]
 ParentOption = Annotated[

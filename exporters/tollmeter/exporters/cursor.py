@@ -23,6 +23,7 @@ CREATE TABLE IF NOT EXISTS in_flight (
 CREATE TABLE IF NOT EXISTS held (sink TEXT PRIMARY KEY, lines INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS intents (
   sink TEXT, segment TEXT, key TEXT NOT NULL, PRIMARY KEY (sink, segment)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS notes (born REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS counts (
   name TEXT PRIMARY KEY, total INTEGER NOT NULL, reported INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
 """
@@ -57,10 +58,17 @@ class Cursors:
         self._intents: dict[tuple[str, str], str] = {
             (sink, segment): key for sink, segment, key in self._db.execute("SELECT * FROM intents")
         }
+        self.born = self._since()
         for sink in list(self._in_flight):
             self.recover(sink)
         for sink, lines in self.held().items():
             self.release(sink, -lines, {IN_DOUBT: lines})
+
+    def _since(self) -> float:
+        """When the notes began, in seconds since the epoch; later where they were lost."""
+        with self._transaction():
+            self._db.execute("INSERT INTO notes SELECT ? WHERE NOT EXISTS (SELECT 1 FROM notes)", (time.time(),))
+            return float(self._db.execute("SELECT born FROM notes").fetchone()[0])
 
     def close(self) -> None:
         """Let go of the file."""

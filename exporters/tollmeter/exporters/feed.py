@@ -33,7 +33,12 @@ class _PartTakenError(Exception):
 
 
 class Feed(ABC):
-    """One sink and where it stands; `error` is what it last complained about, empty once it works again."""
+    """One sink and where it stands; `error` is what it last complained about, empty once it works again.
+
+    What a durable one has not passed is never given up.
+    """
+
+    durable: bool
 
     def __init__(self, name: str, cursors: Cursors) -> None:
         self.name = name
@@ -113,10 +118,14 @@ class Feed(ABC):
 
 
 class LineFeed(Feed):
-    """Feeds lines as they are written, each at most once: what was under way when the process died is in doubt."""
+    """Feeds lines as they are written, each at most once: what was under way when the process died is in doubt.
+
+    A durable sink gets such a batch again, and nothing of it is given up.
+    """
 
     def __init__(self, sink: LineSink, cursors: Cursors) -> None:
         super().__init__(sink.name, cursors)
+        self.durable = sink.durable
         self._sink = sink
         self._fed = 0.0
 
@@ -174,7 +183,8 @@ class LineFeed(Feed):
 
     def _send(self, segment: Segment, offset: int, lines: list[bytes]) -> None:
         end = offset + sum(len(line) + 1 for line in lines)
-        self._cursors.begin(self.name, segment.segment_id, end, 0 if segment.own else len(lines))
+        if not self._sink.durable:
+            self._cursors.begin(self.name, segment.segment_id, end, 0 if segment.own else len(lines))
         self._fed = time.monotonic()
         try:
             receipt = self._sink.send(lines)
@@ -190,6 +200,8 @@ class LineFeed(Feed):
 
 class SegmentFeed(Feed):
     """Feeds closed segments, each exactly once: a key is noted before it is tried and looked at before another is."""
+
+    durable = True
 
     def __init__(self, sink: SegmentSink, cursors: Cursors) -> None:
         super().__init__(sink.name, cursors)
@@ -208,16 +220,16 @@ class SegmentFeed(Feed):
         except OSError as error:
             self._skip(segment, error)
             return
-        key = self._key(segment.segment_id)
+        key = self._key(segment)
         if not self._sink.exists(key):
             self._sink.store(segment.path, key)
         counts = {PRODUCED: lines, ACKNOWLEDGED: lines, OBJECTS: 1}
         self._settle(segment, segment.size, {} if segment.own else counts)
         self._succeed()
 
-    def _key(self, segment_id: str) -> str:
-        now = datetime.now(UTC)
-        intent = self._cursors.intent(self.name, segment_id) or self._sink.find(segment_id, now)
+    def _key(self, segment: Segment) -> str:
+        segment_id, now = segment.segment_id, datetime.now(UTC)
+        intent = self._cursors.intent(self.name, segment_id) or self._find(segment, now)
         key = self._sink.key_for(segment_id, now)
         if intent and (intent == key or self._sink.exists(intent)):
             return intent
@@ -225,6 +237,10 @@ class SegmentFeed(Feed):
             self._sink.discard(intent)
         self._cursors.intend(self.name, segment_id, key)
         return key
+
+    def _find(self, segment: Segment, now: datetime) -> str | None:
+        # Whatever was tried since the notes began stands in them; only what is older may have been stored unnoted.
+        return self._sink.find(segment.segment_id, now) if segment.created <= self._cursors.born else None
 
 
 def _counts(receipt: Receipt, *, uncounted: int = 0) -> dict[str, int]:

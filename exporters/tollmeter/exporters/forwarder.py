@@ -184,16 +184,18 @@ class Shift:
             self._cursors.add(counts)
 
     def _give_up(self, resting: Sequence[Feed]) -> None:
-        stored = [feed for feed in self._feeds if isinstance(feed, SegmentFeed)]
+        stored = [feed for feed in self._feeds if feed.durable]
         now = time.time()
         for segment in self._segments:
             if segment.closed and all(feed.passed(segment) for feed in stored):
                 for feed in resting:
-                    if isinstance(feed, LineFeed) and feed.overdue(segment, self._max_lag_s, now):
+                    if isinstance(feed, LineFeed) and not feed.durable and feed.overdue(segment, self._max_lag_s, now):
                         feed.give_up(segment)
 
     def _delete(self) -> None:
-        passed = [s for s in self._segments if s.closed and all(feed.passed(s) for feed in self._feeds)]
+        in_hand = {segment.segment_id for worker in self._workers for segment in worker.hands}
+        free = [s for s in self._segments if s.closed and s.segment_id not in in_hand]
+        passed = [s for s in free if all(feed.passed(s) for feed in self._feeds)]
         for segment in passed:
             segment.path.unlink(missing_ok=True)
         gone = {segment.segment_id for segment in passed}

@@ -159,10 +159,11 @@ def _listed(name: str, path: Path, *, closed: bool) -> Iterator[Segment]:
         stat = path.stat()
     except FileNotFoundError:  # renamed since it was listed; the next look finds it
         return
-    yield Segment(name, path.parent, closed, stat.st_size, _created(name) or stat.st_mtime)
+    yield Segment(name, path.parent, closed, stat.st_size, created(name) or stat.st_mtime)
 
 
-def _created(segment_id: str) -> float | None:
+def created(segment_id: str) -> float | None:
+    """When a segment was made, in seconds since the epoch, which its id tells; None where it is no UUIDv7."""
     try:
         parsed = uuid.UUID(segment_id)
     except ValueError:

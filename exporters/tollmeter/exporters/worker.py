@@ -32,6 +32,11 @@ class Worker:
         """Whether a turn is under way."""
         return self._offer is not None
 
+    @property
+    def hands(self) -> Sequence[Segment]:
+        """The segments of the turn under way: what is remembered of them must stay."""
+        return self._offer or ()
+
     def offer(self, segments: Sequence[Segment], *, hurry: bool) -> None:
         """Start a turn on these segments, unless one is under way."""
         with self._state:

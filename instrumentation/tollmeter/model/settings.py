@@ -159,7 +159,12 @@ class Settings:
     )
     fdatasync: bool = _row(False, _bool, "sync segments to disk in groups, against power loss")
     forward: bool = _row(False, _bool, "start a forwarder as a child process of the service")
-    sinks: tuple[str, ...] = _row(("raw",), _names, "where the forwarder ships: raw, stdout")
+    sinks: tuple[str, ...] = _row(("raw",), _names, "where the forwarder ships: raw, s3, firehose, stdout")
+    raw_url: str = _row("", _text, "where the s3 sink stores raw objects, such as s3://bucket/raw")
+    kms_key: str = _row(
+        "", _text, "KMS key that objects in S3 are encrypted with; empty means the bucket's own setting"
+    )
+    firehose_stream: str = _row("", _text, "delivery stream of the firehose sink")
     forward_interval_s: float = _row(1.0, _seconds, "how often the forwarder looks at the spool")
     sink_max_lag_s: float = _row(
         86400.0,

@@ -25,7 +25,25 @@ def _stdout(home: Home, settings: Settings) -> Sink:
     return StdoutLogs()
 
 
-SINKS: Final[dict[str, Callable[[Home, Settings], Sink]]] = {"raw": _raw, "stdout": _stdout}
+def _s3(home: Home, settings: Settings) -> Sink:
+    from tollmeter.exporters.sinks.s3 import S3Objects
+
+    return S3Objects(settings, home)
+
+
+def _firehose(home: Home, settings: Settings) -> Sink:
+    del home
+    from tollmeter.exporters.sinks.firehose import FirehoseStream
+
+    return FirehoseStream(settings)
+
+
+SINKS: Final[dict[str, Callable[[Home, Settings], Sink]]] = {
+    "raw": _raw,
+    "s3": _s3,
+    "firehose": _firehose,
+    "stdout": _stdout,
+}
 """How each sink is opened; adding one is a file here and a row in this table."""
 
 

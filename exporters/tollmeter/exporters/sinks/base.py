@@ -53,13 +53,15 @@ NOTHING: Final = Receipt(acknowledged=0)
 
 @runtime_checkable
 class LineSink(Protocol):
-    """Takes lines soon after they were written, each at most once.
+    """Takes lines soon after they were written: each at most once, or, where `durable`, at least once and never late.
 
-    `interval_s` is the least time between two batches while less than `batch_bytes` wait: 0 for a sink that is fed at
-    once, more for one that pays per batch. `tollmeter.exporters.sinks.memory.MemoryLines` is the double.
+    A durable sink holds nothing. `interval_s` is the least time between two batches while less than `batch_bytes` wait:
+    0 for a sink that is fed at once, more for one that pays per batch. The double is
+    `tollmeter.exporters.sinks.memory.MemoryLines`.
     """
 
     name: str
+    durable: bool
     interval_s: float
     batch_bytes: int
 

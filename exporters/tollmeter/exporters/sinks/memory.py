@@ -15,6 +15,7 @@ from tollmeter.model.settings import Settings
 class MemoryLines:
     """A lossy sink that keeps every line; set `failure` and it raises that instead."""
 
+    durable = False
     interval_s = 0.0
     batch_bytes = BATCH_BYTES
 

@@ -6,9 +6,12 @@ import os
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tollmeter.model.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from zstandard import ZstdCompressor
 
 _SUFFIX: Final = ".jsonl.zst"
 _CHUNK: Final = 1 << 20
@@ -21,16 +24,12 @@ class RawFolder:
     name = "raw"
 
     def __init__(self, root: Path) -> None:
-        try:
-            import zstandard
-        except ModuleNotFoundError as error:
-            raise MissingExtraError("zstandard", "forward") from error
         self._root = root
-        self._compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
+        self._compressor = compressor()
 
     def key_for(self, segment_id: str, now: datetime) -> str:
         """`dt=YYYY-MM-DD/hour=HH/<segment id>.jsonl.zst`, in UTC."""
-        return f"dt={now:%Y-%m-%d}/hour={now:%H}/{segment_id}{_SUFFIX}"
+        return key_for(segment_id, now)
 
     def find(self, segment_id: str, now: datetime) -> str | None:
         """Look through the hours of today and yesterday."""
@@ -80,6 +79,28 @@ class RawFolder:
             folder = self._root / f"dt={day:%Y-%m-%d}"
             if folder.is_dir():
                 yield from folder.glob("hour=*")
+
+
+def key_for(segment_id: str, now: datetime) -> str:
+    """Where a segment lies below the raw folder or prefix when it is uploaded at this time (UTC).
+
+    >>> key_for("0193", datetime(2026, 3, 1, 7, 59))
+    'dt=2026-03-01/hour=07/0193.jsonl.zst'
+    """
+    return f"dt={now:%Y-%m-%d}/hour={now:%H}/{segment_id}{_SUFFIX}"
+
+
+def compressor() -> ZstdCompressor:
+    """What raw objects are compressed with: zstd level 3 with a checksum.
+
+    Raises:
+        MissingExtraError: zstandard is not installed.
+    """
+    try:
+        import zstandard
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("zstandard", "forward") from error
+    return zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
 
 
 def _hidden(target: Path) -> Path:

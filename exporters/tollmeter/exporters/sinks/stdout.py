@@ -46,6 +46,7 @@ class StdoutLogs:
     """
 
     name = "stdout"
+    durable = False
     interval_s = 0.0
     batch_bytes = BATCH_BYTES
 

@@ -38,6 +38,7 @@ class TraceSink(ABC):
     """A line sink that ships traces; a subclass says how."""
 
     name: str
+    durable = False
     interval_s = 1.0
     batch_bytes = 1 << 20
 

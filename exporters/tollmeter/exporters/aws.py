@@ -1,0 +1,39 @@
+"""Clients of AWS services as the sinks use them: bounded in time, and with no say of their own in credentials."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from tollmeter.model.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from tollmeter.model.settings import Settings
+
+_CONNECT_S: Final = 5
+_READ_S: Final = 20
+_ATTEMPTS: Final = 2
+
+
+def client(service: str, settings: Settings) -> Any:
+    """A boto3 client for a service, of the settings' region.
+
+    Credentials, an assumed role, another endpoint come from where boto3 takes them: `AWS_PROFILE`, the task's or
+    function's role, `AWS_ENDPOINT_URL`. A call takes at most about a minute: 5 s to connect, 20 s to answer, two tries.
+
+    Raises:
+        MissingExtraError: boto3 is not installed.
+    """
+    try:
+        import boto3
+        from botocore.config import Config
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("boto3", "aws") from error
+    retries = {"mode": "standard", "total_max_attempts": _ATTEMPTS}
+    config = Config(connect_timeout=_CONNECT_S, read_timeout=_READ_S, retries=retries)
+    return boto3.client(service, region_name=settings.region or None, config=config)
+
+
+def error_code(error: Exception) -> str:
+    """The service's code of a `ClientError`, such as `PreconditionFailed`; empty for any other error."""
+    response = getattr(error, "response", None)
+    return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
