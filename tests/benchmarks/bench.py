@@ -21,7 +21,7 @@ def main() -> None:
     """Measure, print, write."""
     options = _options()
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # as in the test suite
-    from benchmarks import etl, micro, report, service
+    from benchmarks import etl, micro, prices, report, service
     from benchmarks.cpu import machine
 
     measured = service.measure(options.rounds, options.requests, _progress)
@@ -34,6 +34,7 @@ def main() -> None:
         "service": measured.document(),
         "checks": measured.checks,
         "parts": micro.measure(options.rounds, _progress),
+        "prices": prices.measure(options.rounds, _progress),
         "etl": etl.measure(options.etl_rounds, options.rows, _progress),
     }
     page = report.render(document)

@@ -1,4 +1,4 @@
-"""What the parts themselves cost, in-process: middleware, tap, price.
+"""What the parts themselves cost, in-process: middleware and tap.
 
 Run as a worker (`python -m benchmarks.micro bare|lean HOME`) it reads `COUNT NAME` from stdin and answers CPU µs.
 """
@@ -12,7 +12,6 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -24,15 +23,13 @@ from benchmarks.paired import difference
 TESTS = Path(__file__).resolve().parents[1]
 CHUNKS = 200
 PARTS = {"middleware": 3000, "plain call": 400, f"stream of {CHUNKS} chunks": 60}
-PRICES = {"price": 20_000, "genai_prices.calc_price": 1000}
 _URL = "https://api.openai.com/v1/chat/completions"
 _USAGE = {"prompt_tokens": 128, "completion_tokens": 32, "total_tokens": 160}
 
 
-def measure(rounds: int, progress: Callable[[str], None]) -> dict[str, object]:
-    """CPU µs that lean mode adds to each part, and what a price costs beside genai-prices."""
+def measure(rounds: int, progress: Callable[[str], None]) -> dict[str, dict[str, float]]:
+    """CPU µs that lean mode adds to each part."""
     taken: dict[str, dict[str, list[float]]] = {name: {"bare": [], "lean": []} for name in PARTS}
-    prices: dict[str, list[float]] = {name: [] for name in PRICES}
     with tempfile.TemporaryDirectory() as home, pinned(SERVICE_CORE):
         workers = {variant: _Worker(variant, home) for variant in ("bare", "lean")}
         for index in range(rounds):
@@ -40,12 +37,9 @@ def measure(rounds: int, progress: Callable[[str], None]) -> dict[str, object]:
             for name, count in PARTS.items():
                 for variant in ("bare", "lean") if index % 2 else ("lean", "bare"):
                     taken[name][variant].append(workers[variant].run(name, count))
-            for name, count in PRICES.items():
-                prices[name].append(workers["lean"].run(name, count))
         for worker in workers.values():
             worker.stop()
-    parts = {name: _row(values["bare"], values["lean"]) for name, values in taken.items()}
-    return {"added": parts, "prices_us": {name: median(values) for name, values in prices.items()}}
+    return {name: _row(values["bare"], values["lean"]) for name, values in taken.items()}
 
 
 def _row(bare: list[float], lean: list[float]) -> dict[str, float]:
@@ -57,7 +51,7 @@ class _Worker:
     def __init__(self, variant: str, home: str) -> None:
         command = [sys.executable, "-m", "benchmarks.micro", variant, home]
         self._process = subprocess.Popen(command, cwd=TESTS, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for name, count in (PARTS | PRICES).items():
+        for name, count in PARTS.items():
             self.run(name, max(2, count // 4))
 
     def run(self, name: str, count: int) -> float:
@@ -125,22 +119,6 @@ async def _timed(turn: Callable[[], Awaitable[None]], count: int) -> int:
     return time.process_time_ns() - start
 
 
-def _price_us(name: str, count: int) -> float:
-    import genai_prices
-
-    from tollmeter.pricing import Usage, price
-
-    now, usage = datetime.now(UTC), Usage(input_tokens=128, output_tokens=32, cache_read_tokens=64)
-    theirs = genai_prices.Usage(input_tokens=128, output_tokens=32, cache_read_tokens=64)
-    start = time.process_time_ns()
-    for _ in range(count):
-        if name == "price":
-            price("openai", "gpt-4o-mini-2024-07-18", usage, at=now)
-        else:
-            genai_prices.calc_price(theirs, "gpt-4o-mini-2024-07-18", provider_id="openai", genai_request_timestamp=now)
-    return (time.process_time_ns() - start) / count / 1000
-
-
 def _worker(variant: str, home: str) -> None:
     app: Any = _app
     if variant == "lean":
@@ -158,7 +136,7 @@ def _worker(variant: str, home: str) -> None:
         for line in sys.stdin:
             number, _, name = line.strip().partition(" ")
             count = int(number)
-            used = _price_us(name, count) if name in PRICES else runner.run(_timed(turns[name], count)) / count / 1000
+            used = runner.run(_timed(turns[name], count)) / count / 1000
             sys.stdout.write(f"{used}\n")
             sys.stdout.flush()
 

@@ -18,6 +18,11 @@ _PARTS = """\
 In one process, without sockets: the middleware around a trivial ASGI app, and a call through httpx2 with an in-memory
 transport, with and without the tap, its event priced and appended to the spool.
 """
+_PRICES = """\
+The same five calls (OpenAI, Anthropic, Gemini with its thresholds, a Bedrock profile; each with cached tokens), at one
+date. `genai_prices.calc_price` looks up and computes in one step, so each row is beside the whole of it. We remember
+what was found and what was missed, within a bound; a first look-up is not in these figures.
+"""
 _ETL = """\
 The same uncompressed JSON lines, half requests and half model calls, into a fresh lake each time: parsed, validated,
 deduplicated, committed to Iceberg tables and rolled up, beside DuckDB inferring a schema and copying the lines to one
@@ -33,6 +38,7 @@ def render(document: dict[str, Any]) -> str:
         f"Machine: {document['machine']}. {document['at']}. {document['versions']}.\n",
         f"## CPU per request of the sample service\n\n{_METHOD}\n{rounds} rounds.\n\n{_service(document['service'])}",
         f"## The parts\n\n{_PARTS}\n{_parts(document['parts'])}",
+        f"## A price\n\n{_PRICES}\n{_prices(document['prices'])}",
         f"## The ETL\n\n{_ETL}\n{_etl(document['etl'])}",
     ]
     return "\n".join(sections)
@@ -58,12 +64,16 @@ def _service(service: dict[str, Any]) -> str:
 
 def _parts(parts: dict[str, Any]) -> str:
     rows = [("part", "bare, CPU µs", "added by lean mode, µs (95 %)")]
-    rows += [(name, f"{row['bare_us']:.1f}", _interval(row)) for name, row in parts["added"].items()]
-    ours, theirs = parts["prices_us"].values()
-    prices = (
-        f"One price: {ours:.1f} µs; `genai_prices.calc_price`: {theirs:.0f} µs, {theirs / ours:.0f} times as much.\n"
-    )
-    return f"{_table(*rows)}\n{prices}"
+    rows += [(name, f"{row['bare_us']:.1f}", _interval(row)) for name, row in parts.items()]
+    return _table(*rows)
+
+
+def _prices(prices: dict[str, Any]) -> str:
+    rows = [("what is asked", "ours, CPU µs", "`calc_price`, CPU µs", "times as much (95 %)")]
+    for name, row in prices.items():
+        times = f"{row['times']:.0f} ({row['low']:.0f} to {row['high']:.0f})"
+        rows.append((name, f"{row['ours_us']:.2f}", f"{row['theirs_us']:.0f}", times))
+    return _table(*rows)
 
 
 def _etl(etl: dict[str, Any]) -> str:

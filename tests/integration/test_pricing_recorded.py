@@ -16,7 +16,7 @@ import pytest
 from tollmeter.model.names import COST_INCONSISTENT, COST_UNPRICED, USAGE_MISSING, USAGE_REPORTED
 from tollmeter.pricing import Cost, Usage, extract_usage
 from tollmeter.pricing.book import PriceBook
-from tollmeter.pricing.rates import Prices
+from tollmeter.pricing.quote import Prices
 from tollmeter.pricing.table import Model, Provider, Row, Table, Variant
 
 pytestmark = pytest.mark.shared_data

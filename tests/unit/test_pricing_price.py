@@ -11,7 +11,7 @@ from tollmeter.model.names import COST_ESTIMATED, COST_INCONSISTENT, COST_PARTIA
 from tollmeter.pricing import Cost, Usage, price
 from tollmeter.pricing.book import PriceBook
 from tollmeter.pricing.match import is_match
-from tollmeter.pricing.rates import Price
+from tollmeter.pricing.quote import Price
 from tollmeter.pricing.table import Model, Provider, Row, Table
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)

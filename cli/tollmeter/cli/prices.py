@@ -13,7 +13,7 @@ from tollmeter.model.names import PROVIDER_OPENAI
 
 if TYPE_CHECKING:
     from tollmeter.pricing.book import PriceBook
-    from tollmeter.pricing.rates import Prices
+    from tollmeter.pricing.quote import Prices
     from tollmeter.pricing.table import Model
 
 prices = typer.Typer(help="Look up the prices that calls are priced by.", no_args_is_help=True)
@@ -97,7 +97,7 @@ def _near(book: PriceBook, provider: str) -> list[str]:
 def _print_prices(known: Prices) -> None:
     from rich.table import Table
 
-    from tollmeter.pricing.rates import split_price
+    from tollmeter.pricing.quote import split_price
 
     table = Table("class", "USD", "above", box=None)
     for key, value in sorted(known.items()):

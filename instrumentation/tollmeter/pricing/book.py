@@ -5,26 +5,21 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
-from tollmeter.model.names import USAGE_MISSING
 from tollmeter.pricing.catalog import Catalog, Found
 from tollmeter.pricing.cost import INCONSISTENT, UNPRICED, Cost
 from tollmeter.pricing.overlay import Commitment, Overlay
 from tollmeter.pricing.overlay_file import read_overlay
-from tollmeter.pricing.rates import Quote, Rates, compile_rates
+from tollmeter.pricing.quote import Quote
+from tollmeter.pricing.rates import Rates, compile_rates
 from tollmeter.pricing.resolve import Resolver
 from tollmeter.pricing.scope import Asked
 from tollmeter.pricing.table import Provider, Table, read_table
 from tollmeter.pricing.usage import Usage
 
 _CACHE_SIZE: Final = 4096
-
-
-class _Known(NamedTuple):
-    start: datetime
-    end: datetime
-    rates: Rates | None
+_Key = tuple[str, str, str, str, str]  # the fields of Asked
 
 
 class PriceBook:
@@ -44,7 +39,7 @@ class PriceBook:
         self.commitments: tuple[Commitment, ...] = overlay.commitments if overlay else ()
         self._unread = unread
         self._resolver = Resolver(self.catalog, (overlay,) if overlay else ())
-        self._known: dict[Asked, _Known] = {}
+        self._known: dict[_Key, tuple[datetime, datetime, Rates | None]] = {}
 
     @property
     def providers(self) -> dict[str, Provider]:
@@ -63,12 +58,10 @@ class PriceBook:
         region: str = "",
     ) -> Cost:
         """The cost of one call; see `price`."""
-        if not usage.is_consistent():
-            return INCONSISTENT
-        if usage.source == USAGE_MISSING:
-            return UNPRICED
-        rates = self.rates(provider, model, at=at, service_tier=service_tier, resource_id=resource_id, region=region)
-        return rates.cost(usage) if rates else UNPRICED
+        rates = self._rates((provider, model, service_tier, resource_id, region), at)
+        if rates is not None:
+            return rates.cost(usage)
+        return UNPRICED if usage.is_consistent() else INCONSISTENT
 
     def rates(
         self,
@@ -81,13 +74,7 @@ class PriceBook:
         region: str = "",
     ) -> Rates | None:
         """The rates that hold for a call made at a time (naive means UTC), or None where nobody knows a price."""
-        asked = Asked(provider, model, service_tier, resource_id, region)
-        if at.tzinfo is None:
-            at = at.replace(tzinfo=UTC)
-        known = self._known.get(asked)
-        if known is None or not known.start <= at < known.end:
-            known = self._learn(asked, at)
-        return known.rates
+        return self._rates((provider, model, service_tier, resource_id, region), at)
 
     def quote(
         self,
@@ -101,10 +88,7 @@ class PriceBook:
     ) -> Quote | None:
         """The prices behind `rates`, for people to read."""
         moment = at if at.tzinfo else at.replace(tzinfo=UTC)
-        found = self._resolver.resolve(Asked(provider, model, service_tier, resource_id, region), moment)
-        if found and self._unread:
-            return found._replace(ref=f"{found.ref}; {self._unread} unread", approximate=True)
-        return found
+        return self._quote(Asked(provider, model, service_tier, resource_id, region), moment)
 
     def find(self, provider: str, model: str) -> Found | None:
         """The model of the table that a name means, whatever the overlay says."""
@@ -114,13 +98,28 @@ class PriceBook:
         """The provider that an OpenTelemetry name, or a name of the table, means."""
         return self.catalog.provider(name)
 
-    def _learn(self, asked: Asked, at: datetime) -> _Known:
+    def _rates(self, key: _Key, at: datetime) -> Rates | None:
+        known = self._known.get(key)
+        try:
+            if known is not None and known[0] <= at < known[1]:
+                return known[2]
+        except TypeError:  # a naive time, which cannot be compared; testing for it each time would cost a tenth
+            return self._rates(key, at.replace(tzinfo=UTC))
+        return self._learn(Asked(*key), at if at.tzinfo else at.replace(tzinfo=UTC))
+
+    def _learn(self, asked: Asked, at: datetime) -> Rates | None:
         if len(self._known) >= _CACHE_SIZE:
             self._known.clear()
-        start, end = self._resolver.interval(asked, at)
-        quote = self.quote(*asked[:2], at=at, **dict(zip(Asked._fields[2:], asked[2:], strict=True)))
-        self._known[asked] = known = _Known(start, end, compile_rates(quote) if quote else None)
-        return known
+        quote = self._quote(asked, at)
+        rates = compile_rates(quote) if quote else None
+        self._known[asked] = (*self._resolver.interval(asked, at), rates)
+        return rates
+
+    def _quote(self, asked: Asked, at: datetime) -> Quote | None:
+        found = self._resolver.resolve(asked, at)
+        if found and self._unread:
+            return found._replace(ref=f"{found.ref}; {self._unread} unread", approximate=True)
+        return found
 
 
 def open_book(overlay: str | Path | None = None) -> PriceBook:

@@ -6,7 +6,6 @@ Who records a call and who prices it again later both ask here, so that the two 
 from __future__ import annotations
 
 from datetime import datetime
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import structs
@@ -19,7 +18,7 @@ from tollmeter.model.names import (
     STATUS_PARTIAL,
     USAGE_MISSING,
 )
-from tollmeter.pricing.cost import UNPRICED, Cost
+from tollmeter.pricing.cost import UNPRICED, Cost, usd
 from tollmeter.pricing.usage import Usage
 
 if TYPE_CHECKING:
@@ -40,8 +39,6 @@ AMOUNT_COLUMNS: Final = (
 
 COST_COLUMNS: Final = (*AMOUNT_COLUMNS, "cost_status", "price_ref")
 """All columns of a call that follow from its price."""
-
-_ZERO: Final = Decimal(0)
 
 
 def price_call(
@@ -82,7 +79,7 @@ def price_call(
             if cost.status != COST_UNPRICED:
                 break
     if cache_hit:
-        return _saved(cost)
+        return cost.saved()
     if status == STATUS_PARTIAL and cost.status == COST_PRICED:
         return structs.replace(cost, status=COST_PARTIAL)
     return cost
@@ -94,20 +91,14 @@ def cost_columns(cost: Cost) -> dict[str, Any]:
     >>> cost_columns(UNPRICED)["cost_status"]
     'unpriced'
     """
-    columns = structs.asdict(cost)
-    columns["cost_status"] = columns.pop("status")
-    return columns
-
-
-def _saved(cost: Cost) -> Cost:
-    return Cost(
-        status=COST_PRICED,
-        cost_usd=_ZERO,
-        input_cost_usd=_ZERO,
-        output_cost_usd=_ZERO,
-        cache_read_cost_usd=_ZERO,
-        cache_write_cost_usd=_ZERO,
-        fees_usd=_ZERO,
-        price_ref=cost.price_ref,
-        cache_savings_usd=cost.cost_usd,
-    )
+    return {
+        "cost_usd": usd(cost.total_picousd),
+        "input_cost_usd": usd(cost.input_picousd),
+        "output_cost_usd": usd(cost.output_picousd),
+        "cache_read_cost_usd": usd(cost.cache_read_picousd),
+        "cache_write_cost_usd": usd(cost.cache_write_picousd),
+        "fees_usd": usd(cost.fees_picousd),
+        "cache_savings_usd": usd(cost.cache_savings_picousd),
+        "cost_status": cost.status,
+        "price_ref": cost.price_ref,
+    }

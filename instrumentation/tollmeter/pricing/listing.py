@@ -7,7 +7,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Final, NamedTuple
 
 from tollmeter.pricing.catalog import Found
-from tollmeter.pricing.rates import Prices
+from tollmeter.pricing.quote import Prices
 from tollmeter.pricing.table import Row, Variant
 
 _CONTEXT_KEYS: Final = frozenset({"service_tier", "processing", "speed"})

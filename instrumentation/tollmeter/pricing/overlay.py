@@ -8,7 +8,7 @@ from decimal import Decimal
 import msgspec
 
 from tollmeter.pricing.names import provider_id
-from tollmeter.pricing.rates import Prices
+from tollmeter.pricing.quote import Prices
 
 
 class Dated(msgspec.Struct, frozen=True, kw_only=True):

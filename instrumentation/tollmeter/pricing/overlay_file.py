@@ -11,7 +11,7 @@ from tollmeter.model.document import Entry, Section, read_document
 from tollmeter.model.errors import DefinitionError
 from tollmeter.pricing.names import PLAIN_TIERS, provider_id
 from tollmeter.pricing.overlay import Adjustment, Commitment, Dated, Fee, Overlay, PriceRow, Resource
-from tollmeter.pricing.rates import Price, Prices
+from tollmeter.pricing.quote import Price, Prices
 from tollmeter.pricing.units import UNITS
 
 EXTRA: Final = "overlay"

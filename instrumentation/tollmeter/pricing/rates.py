@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from tollmeter.model.events import CostStatus
-from tollmeter.model.names import COST_ESTIMATED, COST_PARTIAL, COST_PRICED, USAGE_ESTIMATED
-from tollmeter.pricing.cost import EXACT, INCONSISTENT, RATE_SCALE, UNPRICED, Cost, cost_of
+from tollmeter.model.names import (
+    COST_ESTIMATED,
+    COST_PARTIAL,
+    COST_PRICED,
+    USAGE_ESTIMATED,
+    USAGE_MISSING,
+    USAGE_REPORTED,
+)
+from tollmeter.pricing.cost import COST_LIMIT, EXACT, INCONSISTENT, RATE_SCALE, UNPRICED, Cost, cost_of
+from tollmeter.pricing.quick import QuickRates, quick_rates
+from tollmeter.pricing.quote import Price, Quote, split_price
 from tollmeter.pricing.units import CACHE_READ, FEES, TOOL_PRICES, UNCOUNTED, UNITS, count_units, is_split_assumed
 from tollmeter.pricing.usage import Usage
 
-Price = str | list[Any]
-"""A price in the table: USD per the unit's size, or `[base, [start, price], …]` where it depends on the input size."""
-
-Prices = dict[str, Price]
-
-
-class ToolFee(NamedTuple):
-    """What one use of a provider's tool costs, and where that stands."""
-
-    usd_per_use: Decimal
-    ref: str = ""
+_TOTALS: Final = ("input_mtok", "output_mtok")
+_REQUESTS: Final = "requests_kcount"  # a model priced by the request alone has its tokens covered
+_CACHED_MEDIA: Final = frozenset({"cache_audio_read_mtok", "cache_image_read_mtok"})
+_TOOL_KEYS: Final = frozenset(TOOL_PRICES.values())
 
 
-class _Line(NamedTuple):
+class Line(NamedTuple):
+    """The rate of one class of tokens; other lines are given by their index, and stand before it."""
+
     key: str
     part: int
     rate: int
@@ -35,27 +37,19 @@ class _Line(NamedTuple):
     inner: tuple[int, ...]  # lines whose tokens are part of this one's
     plain: int  # the line that a cached token would have been priced by, or -1
 
-
-class Quote(NamedTuple):
-    """The prices that hold for a call, as the table writes them, and where they come from.
-
-    `approximate` says that they are not known to be those of the tier that served the call or of the contract, `free`
-    that no price means 0, `committed` that the call is paid by the hour. Tools in `fees` beat those in `prices`.
-    """
-
-    ref: str
-    prices: Prices
-    fees: Mapping[str, ToolFee] = MappingProxyType({})
-    approximate: bool = False
-    free: bool = False
-    committed: bool = False
+    def rate_at(self, total_input: int) -> int:
+        """The rate for a request with so many input tokens."""
+        for start, rate in self.tiers:
+            if total_input > start:
+                return rate
+        return self.rate
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
     """Compiled rates; build them with `compile_rates`."""
 
-    lines: tuple[_Line, ...]
+    lines: tuple[Line, ...]
     price_ref: str
     lacking: tuple[str, ...]
     fees: dict[str, tuple[int, str]]  # by tool: the rate of one use, and where it stands if not in the row
@@ -65,40 +59,88 @@ class Rates:
     free: bool = False
     committed: bool = False
     approximate: bool = False
+    quick: QuickRates = ()
 
     def cost(self, usage: Usage) -> Cost:
-        """What a consistent usage costs; unpriced where a class of tokens has no price at all."""
+        """What a usage costs; unpriced where a class of tokens has no price at all.
+
+        Most calls use plain, cached and written tokens alone, at rates that need no rounding: their cost is a sum of
+        products. Every other call, and every doubt, takes the whole way; a property test holds the two to each other.
+        """
+        if (
+            not self.quick
+            or usage.source != USAGE_REPORTED
+            or usage.server_tool_calls
+            or usage.input_audio_tokens
+            or usage.input_image_tokens
+            or usage.output_audio_tokens
+            or usage.output_image_tokens
+        ):
+            return self.whole_cost(usage)
+        whole, out = usage.input_tokens or 0, usage.output_tokens or 0
+        read, written = usage.cache_read_tokens or 0, usage.cache_write_tokens or 0
+        long, reasoning = usage.cache_write_1h_tokens or 0, usage.reasoning_tokens or 0
+        plain = whole - read - written
+        if plain < 0 or read < 0 or long < 0 or written < long or reasoning < 0 or out < reasoning:
+            return INCONSISTENT
+        quick = self.quick[-1]
+        if len(self.quick) > 1:
+            quick = next(each for each in self.quick if whole > each[0])
+        _, in_rate, out_rate, read_rate, write_rate, long_rate = quick
+        input_cost, output_cost, read_cost = plain * in_rate, out * out_rate, read * read_rate
+        write_cost = (written - long) * write_rate + long * long_rate
+        total = input_cost + output_cost + read_cost + write_cost
+        if read_cost < 0 or write_cost < 0 or total >= COST_LIMIT:
+            return self.whole_cost(usage)
+        return Cost(
+            COST_ESTIMATED if self.approximate else COST_PRICED,
+            self.price_ref,
+            total,
+            input_cost,
+            output_cost,
+            read_cost,
+            write_cost,
+            0,
+            read * (in_rate - read_rate),
+        )
+
+    def whole_cost(self, usage: Usage) -> Cost:
+        """The cost of any usage, the whole way."""
+        if not usage.is_consistent():
+            return INCONSISTENT
+        if usage.source == USAGE_MISSING:
+            return UNPRICED
         counts = count_units(usage)
         if self._is_unpriced(counts):
             return UNPRICED
-        total_input, lines = counts["input_mtok"], self.lines
+        summed = self._sum(counts)
+        if summed is None:
+            return INCONSISTENT
+        parts, savings = summed
+        ref = self.price_ref
+        if usage.server_tool_calls and not self.committed:
+            for tool, calls in sorted(usage.server_tool_calls.items()):
+                rate, stands = self.fees.get(tool, (0, ""))
+                parts[FEES] += calls * rate
+                ref += f"; fee {stands}" if stands and calls else ""
+        return cost_of(parts, savings, status=self._status(usage), price_ref=ref)
+
+    def _sum(self, counts: dict[str, int]) -> tuple[list[int], int] | None:
+        """The parts of the cost and what caching saved; None where parts of a count exceed it."""
+        total_input = counts["input_mtok"]
         leaves: list[int] = []
         parts = [0, 0, 0, 0, 0]
         savings = 0
-        for line in lines:
-            leaf = counts.get(line.key, 0)
-            for inner in line.inner:
-                leaf -= leaves[inner]
+        for line in self.lines:
+            leaf = counts.get(line.key, 0) - sum(leaves[inner] for inner in line.inner)
             leaves.append(leaf)
             if leaf < 0:
-                return INCONSISTENT
-            if leaf:
-                rate = _rate(line, total_input)
-                parts[line.part] += leaf * rate
-                if line.plain >= 0:
-                    savings += leaf * (_rate(lines[line.plain], total_input) - rate)
-        status, ref = self._status(usage), self.price_ref
-        if usage.server_tool_calls and not self.committed:
-            parts[FEES] += sum(
-                calls * self.fees[tool][0] for tool, calls in usage.server_tool_calls.items() if tool in self.fees
-            )
-            ref += "".join(
-                f"; fee {self.fees[tool][1]}"
-                for tool in sorted(usage.server_tool_calls)
-                if tool in self.fees and self.fees[tool][1]
-            )
-        read, write, fees = parts[CACHE_READ:]
-        return cost_of((parts[0], parts[1], read, write, fees), savings, status=status, price_ref=ref)
+                return None
+            rate = line.rate_at(total_input)
+            parts[line.part] += leaf * rate
+            if line.plain >= 0:
+                savings += leaf * (self.lines[line.plain].rate_at(total_input) - rate)
+        return parts, savings
 
     def _is_unpriced(self, counts: dict[str, int]) -> bool:
         if self.free:
@@ -123,42 +165,27 @@ class Rates:
 
 def compile_rates(quote: Quote) -> Rates:
     """Rates from the prices that hold for a call."""
-    prices = quote.prices
-    keys = sorted((key for key in prices if key in UNITS), key=lambda key: (-len(UNITS[key].dimensions), key))
-    lines = tuple(_line(key, keys, prices[key]) for key in keys if key not in TOOL_KEYS)
-    by_token = any(UNITS[key].part != FEES for key in keys) or _REQUESTS not in keys
+    priced = [key for key in quote.prices if key in UNITS]
+    keys = sorted((key for key in priced if key not in _TOOL_KEYS), key=lambda key: (-len(UNITS[key].dimensions), key))
+    lines = tuple(_line(key, keys, quote.prices[key]) for key in keys)
+    by_token = any(UNITS[key].part != FEES for key in priced) or _REQUESTS not in priced
+    uncounted = not UNCOUNTED.isdisjoint(quote.prices)
     return Rates(
         lines,
         quote.ref,
         lacking=tuple(key for key in _TOTALS if by_token and key not in keys),
         fees=_fees(quote),
-        priced=bool(keys),
-        uncounted=not UNCOUNTED.isdisjoint(prices),
+        priced=bool(priced),
+        uncounted=uncounted,
         splits=not _CACHED_MEDIA.isdisjoint(keys),
         free=quote.free or quote.committed,
         committed=quote.committed,
         approximate=quote.approximate,
+        quick=() if uncounted else quick_rates({line.key: (line.rate, line.tiers) for line in lines}),
     )
 
 
-def split_price(price: Price) -> tuple[str, list[tuple[int, str]]]:
-    """The base price and what it becomes above each size of input.
-
-    >>> split_price(["1.25", [200000, "2.5"]])
-    ('1.25', [(200000, '2.5')])
-    """
-    if isinstance(price, str):
-        return price, []
-    return price[0], [(start, step) for start, step in price[1:]]
-
-
-TOOL_KEYS: Final = frozenset(TOOL_PRICES.values())
-_TOTALS: Final = ("input_mtok", "output_mtok")
-_REQUESTS: Final = "requests_kcount"  # a model priced by the request alone has its tokens covered
-_CACHED_MEDIA: Final = frozenset({"cache_audio_read_mtok", "cache_image_read_mtok"})
-
-
-def _line(key: str, keys: list[str], price: Price) -> _Line:
+def _line(key: str, keys: list[str], price: Price) -> Line:
     unit = UNITS[key]
     base, tiers = split_price(price)
     steps = [(start, _scaled(step, unit.scale)) for start, step in tiers]
@@ -166,7 +193,7 @@ def _line(key: str, keys: list[str], price: Price) -> _Line:
     plain = unit.dimensions - {"read"}
     outer = [index for index, other in enumerate(keys) if UNITS[other].dimensions == plain]
     uncached = outer[0] if unit.part == CACHE_READ and outer else -1
-    return _Line(key, unit.part, _scaled(base, unit.scale), tuple(sorted(steps, reverse=True)), inner, uncached)
+    return Line(key, unit.part, _scaled(base, unit.scale), tuple(sorted(steps, reverse=True)), inner, uncached)
 
 
 def _fees(quote: Quote) -> dict[str, tuple[int, str]]:
@@ -177,10 +204,3 @@ def _fees(quote: Quote) -> dict[str, tuple[int, str]]:
 
 def _scaled(price: str, scale: int) -> int:
     return int(EXACT.multiply(Decimal(price), scale))
-
-
-def _rate(line: _Line, total_input: int) -> int:
-    for start, rate in line.tiers:
-        if total_input > start:
-            return rate
-    return line.rate

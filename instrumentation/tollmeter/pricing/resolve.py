@@ -12,7 +12,7 @@ from tollmeter.pricing.cost import EXACT
 from tollmeter.pricing.listing import Listed, changes, list_prices
 from tollmeter.pricing.names import provider_id
 from tollmeter.pricing.overlay import Adjustment, Commitment, Dated, Overlay, PriceRow, Resource, Scope
-from tollmeter.pricing.rates import Price, Prices, Quote, ToolFee
+from tollmeter.pricing.quote import Price, Prices, Quote, ToolFee
 from tollmeter.pricing.scope import Asked, Call
 from tollmeter.pricing.units import FEES, UNITS
 

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from tollmeter.pricing.match import Rule
-from tollmeter.pricing.rates import Prices
+from tollmeter.pricing.quote import Prices
 
 TABLE_PATH: Final = Path(__file__).with_name("prices.json")
 
