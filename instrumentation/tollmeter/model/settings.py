@@ -150,6 +150,9 @@ class Settings:
     providers: dict[str, str] = _row(
         {}, _pairs, "more hosts of providers: host=provider, such as llm.internal:8000=openai"
     )
+    estimate_usage: bool = _row(
+        True, _bool, "estimate usage from the text where an answer tells none, and mark it; false leaves it missing"
+    )
     exclude_routes: tuple[str, ...] = _row((), _names, "paths that are not recorded, such as /health")
     max_steps: int = _row(128, _count, "steps kept per request; more are counted")
     segment_max_bytes: int = _row(16 << 20, _bytes, "a spool segment is closed at this size")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from tollmeter.instrumentation.tap.scanning import EventScanner
+from tollmeter.instrumentation.tap.text_meter import TextMeter
 from tollmeter.pricing.shapes import anthropic as shape
 from tollmeter.pricing.shapes.fields import decoded, mapping
 
@@ -26,6 +27,10 @@ class AnthropicScanner(EventScanner):
     """Reads `message_start`, `message_delta` and errors; their counts are cumulative and the later one wins."""
 
     __slots__ = ()
+
+    def __init__(self, call: Call) -> None:
+        super().__init__(call)
+        self.meter = TextMeter() if call.recorder.settings.estimate_usage else None
 
     marks = (b'"message_', b'"error"')
 

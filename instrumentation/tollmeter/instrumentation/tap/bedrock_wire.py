@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tollmeter.instrumentation.calls import Call
+    from tollmeter.instrumentation.tap.text_meter import TextMeter
 
 STREAM_TYPE: Final = b"application/vnd.amazon.eventstream"
 _EXCEPTION: Final = ":exception-type"
@@ -34,13 +35,14 @@ def read_answer(call: Call, body: bytes) -> str:
 class FrameScanner:
     """Reads each frame of an event stream; held is no more than one unfinished frame."""
 
-    __slots__ = ("_call", "_frames", "done", "error")
+    __slots__ = ("_call", "_frames", "done", "error", "meter")
 
     def __init__(self, call: Call) -> None:
         self._call = call
         self._frames = FrameDecoder()
         self.done = False
         self.error = ""
+        self.meter: TextMeter | None = None
 
     def feed(self, chunk: bytes) -> None:
         """Scan one chunk of the body, cut anywhere."""

@@ -11,6 +11,7 @@ import msgspec
 
 from tollmeter.instrumentation.calls import Call
 from tollmeter.instrumentation.tap.scanning import EventScanner
+from tollmeter.instrumentation.tap.text_meter import TextMeter
 from tollmeter.pricing.shapes import openai as shape
 
 _DONE: Final = b"[DONE]"
@@ -73,6 +74,7 @@ class OpenAIScanner(EventScanner):
 
     def __init__(self, call: Call) -> None:
         super().__init__(call)
+        self.meter = TextMeter() if call.recorder.settings.estimate_usage else None
         self._started = False
         self._usage = b""
         self._finish = b""

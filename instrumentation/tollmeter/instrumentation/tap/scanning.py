@@ -9,6 +9,7 @@ from tollmeter.instrumentation.guard import losses
 
 if TYPE_CHECKING:
     from tollmeter.instrumentation.calls import Call
+    from tollmeter.instrumentation.tap.text_meter import TextMeter
 
 MAX_LINE: Final = 1 << 20
 TAIL: Final = 8 << 10
@@ -23,6 +24,8 @@ class Scanner(Protocol):
     """The provider has said all."""
     error: str
     """An error told inside the stream."""
+    meter: TextMeter | None
+    """Counts the tokens of the text that passes, where that can be needed."""
 
     def feed(self, chunk: bytes) -> None:
         """Scan one chunk of the body, cut anywhere."""
@@ -41,7 +44,7 @@ class EventScanner(ABC):
     last 8 to 16 KiB, and what the wire keeps.
     """
 
-    __slots__ = ("_rest", "_tail", "call", "done", "error")
+    __slots__ = ("_rest", "_tail", "call", "done", "error", "meter")
 
     marks: tuple[bytes, ...] = ()
     """An event that counts wherever it stands holds one of these; each costs a search through the whole stream."""
@@ -54,6 +57,7 @@ class EventScanner(ABC):
         self._tail = b""
         self.done = False
         self.error = ""
+        self.meter: TextMeter | None = None
 
     def feed(self, chunk: bytes) -> None:
         """Scan one chunk of the body, cut anywhere."""
@@ -63,6 +67,8 @@ class EventScanner(ABC):
             return
         whole = self._rest + chunk[:end] if self._rest else chunk[:end]
         self._rest = chunk[end:]
+        if self.meter is not None:
+            self.meter.feed(whole)
         if self.call.first_token:
             self._keep(whole)
             self._read_lines(lines_with(self.marks, whole))

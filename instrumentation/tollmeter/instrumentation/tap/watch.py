@@ -81,10 +81,22 @@ def active_recorder() -> Recorder | None:
 class Watch:
     """Sees one exchange pass; each method is safe to call at any time and never raises."""
 
-    __slots__ = ("_body", "_inflate", "_late", "_metered", "_refused", "_scanner", "_status", "_wire", "call")
+    __slots__ = (
+        "_body",
+        "_inflate",
+        "_late",
+        "_metered",
+        "_refused",
+        "_request",
+        "_scanner",
+        "_status",
+        "_wire",
+        "call",
+    )
 
-    def __init__(self, call: Call, wire: Wire) -> None:
+    def __init__(self, call: Call, wire: Wire, request: bytes | None = None) -> None:
         self.call = call
+        self._request = request
         self._wire = wire
         self._status = 0
         self._metered: Usage | None = None
@@ -180,6 +192,8 @@ class Watch:
         usage = self.call.usage
         if self._metered and (usage is None or usage.input_tokens is None or usage.output_tokens is None):
             self.call.usage = merge(self._metered, usage)
+        if self._wire.estimate is not None and self._status < _ERROR and self.call.recorder.settings.estimate_usage:
+            self._wire.estimate(self.call, self._request, self._scanner)
         return error
 
     def _read_body(self) -> str:
@@ -211,7 +225,7 @@ def begin(url: Url, headers: Headers, body: bytes | None) -> Watch | None:
     if endpoint.model.startswith("arn:"):
         call.facts["resource_id"] = endpoint.model[:256]
     _describe(call, headers, read_request(body) if body else None)
-    return Watch(call, WIRES[endpoint.wire])
+    return Watch(call, WIRES[endpoint.wire], body)
 
 
 def _describe(call: Call, headers: Headers, request: Any) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 
 from tollmeter.instrumentation.tap import anthropic_wire, bedrock_wire, gemini_wire, openai_wire
+from tollmeter.instrumentation.tap.estimating import estimate_output, estimate_whole
 from tollmeter.instrumentation.tap.scanning import Scanner
 
 if TYPE_CHECKING:
@@ -34,11 +35,13 @@ class Wire(NamedTuple):
 
     read_answer: Callable[[Call, bytes], str]
     scanner: Callable[[Call], Scanner]
+    estimate: Callable[[Call, bytes | None, Scanner | None], None] | None = None
+    """Fills in, from the text of request and answer, usage that was not told."""
 
 
 WIRES: Final = {
-    WIRE_OPENAI: Wire(openai_wire.read_answer, openai_wire.OpenAIScanner),
-    WIRE_ANTHROPIC: Wire(anthropic_wire.read_answer, anthropic_wire.AnthropicScanner),
+    WIRE_OPENAI: Wire(openai_wire.read_answer, openai_wire.OpenAIScanner, estimate_whole),
+    WIRE_ANTHROPIC: Wire(anthropic_wire.read_answer, anthropic_wire.AnthropicScanner, estimate_output),
     WIRE_GEMINI: Wire(gemini_wire.read_answer, gemini_wire.GeminiScanner),
     WIRE_BEDROCK: Wire(bedrock_wire.read_answer, bedrock_wire.FrameScanner),
 }
