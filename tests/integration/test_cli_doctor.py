@@ -48,6 +48,23 @@ def test_the_environment_decides_mode_and_route(home: Home) -> None:
     assert found["where events go"] == [("ok", "stdout, because TOLLMETER_ROUTE=stdout")]
 
 
+def test_lean_mode_says_that_spans_of_others_are_not_read(home: Home) -> None:
+    _, found = doctor(home)
+    ((level, text),) = found["spans of others"]
+    assert level == "note"
+    assert text.startswith("installed: opentelemetry.instrumentation.genai.openai; lean mode reads no spans")
+    assert "sampling" not in found
+
+
+def test_otel_mode_says_whose_spans_become_calls_and_what_becomes_of_unsampled_ones(home: Home) -> None:
+    _, found = doctor(home, TOLLMETER_MODE="otel", OTEL_TRACES_SAMPLER="always_off")
+    names = "opentelemetry.instrumentation.genai.openai"
+    assert found["spans of others"] == [("ok", f"a call that no tap sees is taken from the spans of {names}")]
+    ((level, text),) = found["sampling"]
+    assert level == "ok"
+    assert text.startswith("what always_off drops is recorded and not exported")
+
+
 def test_a_bad_setting_is_wrong_usage(home: Home) -> None:
     command = [TOLLMETER, "doctor", "--home", str(home.path)]
     env = os.environ | {"TOLLMETER_MODE": "fast"}

@@ -12,6 +12,7 @@ from typing import Final, Literal
 import msgspec
 
 from tollmeter.instrumentation.install import choose_mode
+from tollmeter.instrumentation.otel.conventions import installed_emitters
 from tollmeter.instrumentation.tap import TAPPED
 from tollmeter.model.home import Home
 from tollmeter.model.settings import PREFIX, Settings
@@ -23,6 +24,7 @@ _UNTAPPED: Final = {
     "grpc": "Vertex AI's gRPC transport uses it",
 }
 _MAX_SEGMENTS: Final = 200
+_LITELLM_SPAN: Final = "USE_OTEL_LITELLM_REQUEST_SPAN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,42 @@ def taps(home: Home, settings: Settings) -> Iterator[Finding]:
             yield Finding("taps", "note", f"{name} is installed and not tapped ({why}); use llm_call() for its calls")
 
 
+def foreign_spans(home: Home, settings: Settings) -> Iterator[Finding]:
+    """Which other instrumentations tell of model calls, and are their calls seen?"""
+    del home
+    name, found = "spans of others", installed_emitters()
+    if not found:
+        yield Finding(name, "ok", "no other instrumentation of model calls is installed")
+        return
+    if choose_mode(settings.mode) != "otel":
+        text = (
+            "lean mode reads no spans: a call of theirs that no tap sees is missed; choose mode=otel if there are any"
+        )
+        yield Finding(name, "note", f"installed: {', '.join(found)}; {text}")
+        return
+    yield Finding(name, "ok", f"a call that no tap sees is taken from the spans of {', '.join(found)}")
+    if "litellm" in found and os.environ.get(_LITELLM_SPAN, "").lower() != "true":
+        text = f"LiteLLM's callback gives a call below another span none of its own; set {_LITELLM_SPAN}=true"
+        yield Finding(name, "note", f"{text}, or calls that no tap sees are counted as litellm_call_without_span")
+    yield from _sampling()
+
+
+def _sampling() -> Iterator[Finding]:
+    sampler = os.environ.get("OTEL_TRACES_SAMPLER", "")
+    if sampler:
+        text = f"what {sampler} drops is recorded and not exported, so its calls are counted"
+        yield Finding("sampling", "ok", f"{text}, if the tracer provider is there when instrument() is called")
+    from opentelemetry.sdk.trace import TracerProvider
+
+    from tollmeter.instrumentation.otel.sampling import knows_tracers
+
+    if not knows_tracers(TracerProvider(shutdown_on_exit=False)):
+        text = (
+            "this opentelemetry-sdk keeps no list of its tracers: those made before instrument() drop unsampled calls"
+        )
+        yield Finding("sampling", "finding", f"{text}; call instrument() first, or upgrade it")
+
+
 def lost(home: Home, settings: Settings) -> Iterator[Finding]:
     """What was lost? Counts ride on events; those still in the spool are read here."""
     del settings
@@ -120,6 +158,7 @@ CHECKS: Final[tuple[Callable[[Home, Settings], Iterator[Finding]], ...]] = (
     first_event,
     mode,
     taps,
+    foreign_spans,
     lost,
 )
 

@@ -42,7 +42,8 @@ class Call:
         self.context = current_request()
         self.call_id = new_event_id()
         self.span_id = new_span_id()
-        self.parent = recorder.tracing.parent_of_call(self.context)
+        self.facts: dict[str, Any] = {"provider": provider, "operation": operation}
+        self.parent = recorder.tracing.begin_call(self)
         self.started_at = utc_now()
         self.started = time.perf_counter_ns()
         self.first_byte = 0
@@ -52,7 +53,10 @@ class Call:
         """The JSON answer or event that told the usage, for where it must be shown as it was sent."""
         self.further: list[FurtherUsage] = []
         self.finished = False
-        self.facts: dict[str, Any] = {"provider": provider, "operation": operation}
+
+    def now(self) -> int:
+        """The clock of `started`, in ns."""
+        return time.perf_counter_ns()
 
     def saw_byte(self) -> None:
         """The first byte of the answer's body has come."""
@@ -76,11 +80,11 @@ class Call:
         if self.finished:
             return
         self.finished = True
-        now = time.perf_counter_ns()
-        event = self._with_raw_usage(self._event(status, error_type, now))
+        event = self._with_raw_usage(self._event(status, error_type, self.now()))
         self._write(event)
         for inner in self.further:
             self._write(self._inner_event(event, inner))
+        self.recorder.tracing.end_call(self)
 
     def _write(self, event: LlmCall) -> None:
         if self.context is not None:

@@ -34,9 +34,25 @@ class RequestContext:
     """One request in flight: ids, attribution, steps and sums of its model calls."""
 
     __slots__ = (
-        "attribution", "calls", "cost_usd", "input_tokens", "last_call_id", "output_tokens", "parent_span_id",
-        "recorder", "request_id", "scope", "span_id", "started", "started_at", "steps",
-        "steps_dropped", "tags", "trace_flags", "trace_id",
+        "_route",
+        "attribution",
+        "calls",
+        "cost_usd",
+        "input_tokens",
+        "last_call_id",
+        "output_tokens",
+        "parent_span_id",
+        "recorder",
+        "request_id",
+        "scope",
+        "span_id",
+        "started",
+        "started_at",
+        "steps",
+        "steps_dropped",
+        "tags",
+        "trace_flags",
+        "trace_id",
     )  # fmt: skip
 
     def __init__(self, recorder: Recorder, scope: MutableMapping[str, Any], started_at: datetime) -> None:
@@ -58,14 +74,22 @@ class RequestContext:
         self.output_tokens = 0
         self.cost_usd: Decimal | None = None
         self.last_call_id = ""
+        self._route: str | None = None
 
     @property
     def route(self) -> str:
         """The route template, once routing has found it; a raw path never stands in, it is unbounded."""
+        if self._route is not None:
+            return self._route
         path = getattr(self.scope.get("route"), "path", "")
         if path and "app_root_path" in self.scope:
             return str(self.scope["root_path"][len(self.scope["app_root_path"]) :] + path)
         return str(path)
+
+    def let_go_of_scope(self) -> None:
+        """The request is written and its route final; a context that is held longer must not hold the app's state."""
+        self._route = self.route
+        self.scope = {}
 
     def add_call(self, call_id: str, tokens: tuple[int | None, int | None], cost_usd: Decimal | None) -> None:
         """Sum a finished model call; provisional, since a call may outlive its request."""

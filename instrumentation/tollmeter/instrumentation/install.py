@@ -119,10 +119,9 @@ def choose_mode(mode: str) -> str:
 def _has_provider() -> bool:
     if "opentelemetry.sdk.trace" not in sys.modules:
         return False
-    from opentelemetry import trace
-    from opentelemetry.sdk.trace import TracerProvider
+    from tollmeter.instrumentation.otel.provider import sdk_provider
 
-    return isinstance(trace.get_tracer_provider(), TracerProvider)
+    return sdk_provider() is not None
 
 
 def _title(app: object) -> str:

@@ -91,6 +91,7 @@ class Recorder:
                 cost_usd=context.cost_usd,
             )
         )
+        context.let_go_of_scope()
 
     def tags_of(self, context: RequestContext | None) -> dict[str, str]:
         """Tags of the settings, then of the request."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from tollmeter.instrumentation.context import RequestContext, parent_span_id
 from tollmeter.instrumentation.propagation import read_traceparent
 from tollmeter.model.ids import new_span_id, new_trace_id
 from tollmeter.model.names import HEADER_TRACEPARENT
+
+if TYPE_CHECKING:
+    from tollmeter.instrumentation.calls import Call
 
 _TRACEPARENT = HEADER_TRACEPARENT.encode()
 
@@ -35,8 +38,12 @@ class Tracing(Protocol):
         """Start a span for a step, where the mode has spans."""
         ...
 
-    def parent_of_call(self, context: RequestContext | None) -> tuple[str, str]:
-        """Trace id and parent span id of a model call made here; empty where there is none."""
+    def begin_call(self, call: Call) -> tuple[str, str]:
+        """A model call begins here: its trace id and parent span id, empty where there is none."""
+        ...
+
+    def end_call(self, call: Call) -> None:
+        """That call is over and written."""
         ...
 
 
@@ -59,6 +66,10 @@ class LeanTracing:
         del name
         return None
 
-    def parent_of_call(self, context: RequestContext | None) -> tuple[str, str]:
+    def begin_call(self, call: Call) -> tuple[str, str]:
         """The request's trace and the innermost step."""
+        context = call.context
         return (context.trace_id if context else "", parent_span_id(context))
+
+    def end_call(self, call: Call) -> None:
+        """No span of others is counted here, so nothing needs to know."""

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakKeyDictionary
 
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
 
-from tollmeter.instrumentation.context import RequestContext, current_request, parent_span_id
+from tollmeter.instrumentation.context import RequestContext, current_request
 from tollmeter.instrumentation.guard import guarded, logger
+from tollmeter.instrumentation.otel.conventions import installed_emitters
+from tollmeter.instrumentation.otel.foreign_calls import ForeignCalls
+from tollmeter.instrumentation.otel.provider import sdk_provider
+from tollmeter.instrumentation.otel.sampling import record_unsampled
 from tollmeter.instrumentation.tracing import LeanTracing
 from tollmeter.model.errors import MissingExtraError
 from tollmeter.model.events import Step
 from tollmeter.model.settings import Settings
 
+if TYPE_CHECKING:
+    from tollmeter.instrumentation.calls import Call
+
 _OURS: Final = "tollmeter.step"
+_watched: Final[WeakKeyDictionary[TracerProvider, ForeignCalls]] = WeakKeyDictionary()
 _SERVER_NAMES: Final = (trace.SpanKind.SERVER, trace.SpanKind.CLIENT)
 
 
@@ -26,7 +35,8 @@ class OtelTracing:
 
     mode = "otel"
 
-    def __init__(self, provider: TracerProvider) -> None:
+    def __init__(self, provider: TracerProvider, foreign: ForeignCalls) -> None:
+        self._foreign = foreign
         self._tracer = trace.get_tracer("tollmeter", tracer_provider=provider)
         self._lean = LeanTracing()
 
@@ -46,17 +56,23 @@ class OtelTracing:
         context.trace_flags = f"{int(found.trace_flags):02x}"
         parent = getattr(span, "parent", None)
         context.parent_span_id = trace.format_span_id(parent.span_id) if parent else ""
+        self._foreign.open.remember(found.trace_id, context)
 
     def start_step(self, name: str) -> OtelStep | None:
         """Start a real span, so that the step shows in the user's own traces as well."""
         return OtelStep(self._tracer, name)
 
-    def parent_of_call(self, context: RequestContext | None) -> tuple[str, str]:
-        """The current span, whoever started it."""
+    def begin_call(self, call: Call) -> tuple[str, str]:
+        """The current span, whoever started it; it and those above it are no calls of their own."""
         found = trace.get_current_span().get_span_context()
+        self._foreign.began(call, found.span_id)
         if not found.is_valid:
-            return (context.trace_id if context else "", parent_span_id(context))
+            return self._lean.begin_call(call)
         return trace.format_trace_id(found.trace_id), trace.format_span_id(found.span_id)
+
+    def end_call(self, call: Call) -> None:
+        """Spans that end later may still tell of it."""
+        self._foreign.ended(call)
 
 
 class OtelStep:
@@ -140,14 +156,26 @@ def start_otel(app: Any, settings: Settings) -> OtelTracing:
     Raises:
         MissingExtraError: the FastAPI instrumentation is needed and not installed.
     """
-    provider = trace.get_tracer_provider()
-    if not isinstance(provider, TracerProvider):
+    provider = sdk_provider()
+    if provider is None:
         provider = _new_provider(settings)
         trace.set_tracer_provider(provider)
-    provider.add_span_processor(StepsFromSpans())
+    foreign = _foreign_calls(provider)
     if app is not None:
         _instrument_fastapi(app, provider)
-    return OtelTracing(provider)
+    return OtelTracing(provider, foreign)
+
+
+def _foreign_calls(provider: TracerProvider) -> ForeignCalls:
+    """The processor of a provider: one, however many apps share it, or every call and step would be doubled."""
+    found = _watched.get(provider)
+    if found is None:
+        found = _watched[provider] = ForeignCalls()
+        provider.add_span_processor(StepsFromSpans())
+        provider.add_span_processor(found)
+        if installed_emitters():  # recording what is not sampled costs, and is for their spans alone
+            record_unsampled(provider)
+    return found
 
 
 def _instrument_fastapi(app: Any, provider: TracerProvider) -> None:

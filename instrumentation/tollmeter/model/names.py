@@ -40,16 +40,85 @@ GEN_AI_OPERATION_NAME: Final = "gen_ai.operation.name"
 GEN_AI_PROVIDER_NAME: Final = "gen_ai.provider.name"
 GEN_AI_SYSTEM: Final = "gen_ai.system"  # until semconv 1.36
 GEN_AI_REQUEST_MODEL: Final = "gen_ai.request.model"
+GEN_AI_REQUEST_MAX_TOKENS: Final = "gen_ai.request.max_tokens"
+GEN_AI_REQUEST_STREAM: Final = "gen_ai.request.stream"
 GEN_AI_RESPONSE_MODEL: Final = "gen_ai.response.model"
 GEN_AI_RESPONSE_ID: Final = "gen_ai.response.id"
 GEN_AI_RESPONSE_FINISH_REASONS: Final = "gen_ai.response.finish_reasons"
-GEN_AI_REQUEST_STREAM: Final = "gen_ai.request.stream"
+GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK: Final = "gen_ai.response.time_to_first_chunk"  # seconds
 GEN_AI_USAGE_INPUT_TOKENS: Final = "gen_ai.usage.input_tokens"
 GEN_AI_USAGE_OUTPUT_TOKENS: Final = "gen_ai.usage.output_tokens"
 GEN_AI_USAGE_CACHE_READ_TOKENS: Final = "gen_ai.usage.cache_read.input_tokens"
 GEN_AI_USAGE_CACHE_WRITE_TOKENS: Final = "gen_ai.usage.cache_write.input_tokens"
 GEN_AI_USAGE_CACHE_CREATION_TOKENS: Final = "gen_ai.usage.cache_creation.input_tokens"  # until semconv 1.41
 GEN_AI_USAGE_REASONING_TOKENS: Final = "gen_ai.usage.reasoning.output_tokens"
+ERROR_TYPE: Final = "error.type"
+
+ATTRIBUTE_PREFIXES: Final = ("gen_ai.", "llm.")
+"""What the names of all attributes of model calls begin with."""
+
+# Each field in every spelling that is emitted, the newest first.
+ATTRIBUTES_OF_PROVIDER: Final = (GEN_AI_PROVIDER_NAME, GEN_AI_SYSTEM, "llm.vendor")
+ATTRIBUTES_OF_OPERATION: Final = (
+    GEN_AI_OPERATION_NAME,
+    "llm.request.type",
+)  # the second is OpenLLMetry's and LiteLLM's
+ATTRIBUTES_OF_REQUEST_MODEL: Final = (GEN_AI_REQUEST_MODEL, "llm.request.model")
+ATTRIBUTES_OF_RESPONSE_MODEL: Final = (GEN_AI_RESPONSE_MODEL, "llm.response.model")
+ATTRIBUTES_OF_STREAM: Final = (GEN_AI_REQUEST_STREAM, "gen_ai.is_streaming", "llm.is_streaming")
+ATTRIBUTES_OF_FINISH_REASON: Final = (
+    GEN_AI_RESPONSE_FINISH_REASONS,
+    "gen_ai.response.finish_reason",
+    "llm.response.finish_reason",
+    "anthropic.message.stop_reason",
+)
+ATTRIBUTES_OF_TIER: Final = (
+    "openai.response.service_tier",
+    "gen_ai.openai.response.service_tier",  # until semconv 1.36
+    "anthropic.response.service_tier",
+)
+ATTRIBUTES_OF_TTFT: Final = (GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK, "gen_ai.client.operation.time_to_first_chunk")
+ATTRIBUTES_OF_REQUEST_ID: Final = ("anthropic.request.id", "aws.request_id")
+ATTRIBUTES_OF_HTTP_STATUS: Final = ("http.response.status_code", "http.status_code")
+ATTRIBUTES_OF_USAGE: Final = {
+    "input_tokens": (GEN_AI_USAGE_INPUT_TOKENS, "gen_ai.usage.prompt_tokens", "llm.usage.prompt_tokens"),
+    "output_tokens": (GEN_AI_USAGE_OUTPUT_TOKENS, "gen_ai.usage.completion_tokens", "llm.usage.completion_tokens"),
+    "cache_read_tokens": (
+        GEN_AI_USAGE_CACHE_READ_TOKENS,
+        "gen_ai.usage.cache_read_input_tokens",
+        "gen_ai.usage.details.cache_read_tokens",
+        "gen_ai.usage.details.cache_read_input_tokens",
+        "gen_ai.usage.details.cached_tokens",
+    ),
+    "cache_write_tokens": (
+        GEN_AI_USAGE_CACHE_WRITE_TOKENS,
+        GEN_AI_USAGE_CACHE_CREATION_TOKENS,
+        "gen_ai.usage.cache_creation_input_tokens",
+        "gen_ai.usage.details.cache_write_tokens",
+        "gen_ai.usage.details.cache_creation_input_tokens",
+    ),
+    "cache_write_1h_tokens": ("anthropic.usage.cache_creation.ephemeral_1h_input_tokens",),
+    "reasoning_tokens": (
+        GEN_AI_USAGE_REASONING_TOKENS,
+        "gen_ai.usage.reasoning_tokens",
+        "gen_ai.usage.details.reasoning_tokens",
+        "llm.usage.reasoning_tokens",
+    ),
+    "input_audio_tokens": ("gen_ai.usage.audio.input_tokens", "gen_ai.usage.details.input_audio_tokens"),
+    "output_audio_tokens": ("gen_ai.usage.audio.output_tokens", "gen_ai.usage.details.output_audio_tokens"),
+    "input_image_tokens": ("gen_ai.usage.image.input_tokens",),
+    "output_image_tokens": ("gen_ai.usage.image.output_tokens",),
+}
+ATTRIBUTES_OF_TOTAL_TOKENS: Final = ("gen_ai.usage.total_tokens", "llm.usage.total_tokens")
+ATTRIBUTE_SPAN_KIND: Final = "traceloop.span.kind"
+EVENT_EXCEPTION: Final = "exception"
+EVENT_EXCEPTION_TYPE: Final = "exception.type"
+EVENTS_OF_FIRST_TOKEN: Final = ("gen_ai.content.completion.chunk", "llm.content.completion.chunk", "first_token")
+ATTRIBUTE_CLOUD_REGION: Final = "cloud.region"
+ATTRIBUTE_RPC_METHOD: Final = "rpc.method"
+ATTRIBUTE_LITELLM_MODEL: Final = "litellm.provider.model"  # provider/model
+ATTRIBUTE_LITELLM_CALL: Final = "litellm.call_id"
+ATTRIBUTE_LOGFIRE_DURATION: Final = "duration"  # seconds, on the log that ends a stream
 
 PROVIDER_OPENAI: Final = "openai"
 PROVIDER_AZURE_OPENAI: Final = "azure.ai.openai"

@@ -1,0 +1,1 @@
+"""Model calls that no tap sees, read from the spans of other instrumentations (OTel mode)."""
