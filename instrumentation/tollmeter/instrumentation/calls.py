@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import structs
 
 from tollmeter.instrumentation.context import current_request
+from tollmeter.instrumentation.fallback import standing_in_for
 from tollmeter.instrumentation.guard import guarded, losses
+from tollmeter.instrumentation.spend import admit, limits_in_force, settle, total
 from tollmeter.model import names
 from tollmeter.model.events import LlmCall, Status, utc_now
 from tollmeter.model.ids import new_event_id, new_span_id, new_trace_id
@@ -19,11 +21,17 @@ from tollmeter.pricing.call import cost_columns, price_call
 from tollmeter.pricing.raw_usage import raw_usage
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from decimal import Decimal
+
     from tollmeter.instrumentation.recorder import Recorder
     from tollmeter.pricing import Cost, FurtherUsage
 
-watching: ContextVar[bool] = ContextVar("tollmeter_watching", default=False)
-"""True below an active tap: a call that passes two clients is counted by the outer one."""
+NOTHING_USED: Final = Usage(input_tokens=0, output_tokens=0)
+"""What an answer of the application's own cache consumed, so that sums of tokens are sums of what was consumed."""
+
+watching: ContextVar[int] = ContextVar("tollmeter_watching", default=0)
+"""Not 0 below an active tap or `llm_call`: a call that passes two of them is counted by the outer one."""
 
 
 class Call:
@@ -33,8 +41,8 @@ class Call:
     """
 
     __slots__ = (
-        "call_id", "context", "facts", "finished", "first_byte", "first_token", "further", "parent", "recorder",
-        "said", "span_id", "started", "started_at", "usage",
+        "call_id", "context", "facts", "finished", "first_byte", "first_token", "further", "limits", "parent",
+        "recorder", "said", "span_id", "started", "started_at", "usage",
     )  # fmt: skip
 
     def __init__(self, recorder: Recorder, *, provider: str, operation: str) -> None:
@@ -53,6 +61,23 @@ class Call:
         """The JSON answer or event that told the usage, for where it must be shown as it was sent."""
         self.further: list[FurtherUsage] = []
         self.finished = False
+        if model := standing_in_for.get():
+            self.facts["fallback_from"] = model
+        self.limits = limits_in_force.get()
+
+    def admit(self, *, hold: bool = True) -> None:
+        """Ask the limits around it whether it may be sent, once its facts are known; `hold` says that it is.
+
+        Raises:
+            SpendLimitError: one of them is spent.
+        """
+        if self.limits:
+            admit(self, hold=hold)
+
+    def at_most_usd(self) -> Decimal | None:
+        """What its output may cost, as far as `max_tokens` says; None where the model has no price."""
+        most = Usage(input_tokens=0, output_tokens=self.facts.get("max_tokens") or 0)
+        return self._cost(most, names.STATUS_OK).cost_usd
 
     def now(self) -> int:
         """The clock of `started`, in ns."""
@@ -80,11 +105,21 @@ class Call:
         if self.finished:
             return
         self.finished = True
-        event = self._with_raw_usage(self._event(status, error_type, self.now()))
-        self._write(event)
-        for inner in self.further:
-            self._write(self._inner_event(event, inner))
+        events: list[LlmCall] = []
+        try:
+            events += self._events(status, error_type)
+        finally:
+            if self.limits:
+                settle(self, total(events) if events else None)
+        for event in events:
+            self._write(event)
         self.recorder.tracing.end_call(self)
+
+    def _events(self, status: Status, error_type: str) -> Iterator[LlmCall]:
+        event = self._with_raw_usage(self._event(status, error_type, self.now()))
+        yield event
+        if self.further and not self.facts.get("cache_hit"):
+            yield from (self._inner_event(event, inner) for inner in self.further)
 
     def _write(self, event: LlmCall) -> None:
         if self.context is not None:
@@ -139,7 +174,7 @@ class Call:
             **self.recorder.identity,
             **(context.attribution if context else self.recorder.attributor.defaults),
             **self.facts,
-            **_tokens(self.usage),
+            **_tokens(NOTHING_USED if self.facts.get("cache_hit") else self.usage),
             **cost_columns(self._cost(self.usage, status)),
             "event_id": self.call_id,
             "timestamp": self.started_at,
@@ -164,6 +199,8 @@ class Call:
 
     def _speed(self, now: int) -> float | None:
         if not (self.first_token and self.usage and self.usage.output_tokens and now > self.first_token):
+            return None
+        if self.facts.get("cache_hit"):
             return None
         return self.usage.output_tokens * 1e9 / (now - self.first_token)
 

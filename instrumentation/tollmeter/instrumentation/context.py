@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from tollmeter.instrumentation.guard import guarded, losses
+from tollmeter.instrumentation.spend import spend_left_usd
 from tollmeter.model.events import Step
 from tollmeter.model.ids import new_span_id
 
@@ -91,6 +92,16 @@ class RequestContext:
         self._route = self.route
         self.scope = {}
 
+    @property
+    def spent_usd(self) -> Decimal:
+        """Cost of the request's model calls that have ended and have a price; 0 where there is none."""
+        return self.cost_usd or Decimal(0)
+
+    @property
+    def spend_left_usd(self) -> Decimal | None:
+        """What the `spend_limit`s around this code leave to be spent; None where there is none."""
+        return spend_left_usd()
+
     def add_call(self, call_id: str, tokens: tuple[int | None, int | None], cost_usd: Decimal | None) -> None:
         """Sum a finished model call; provisional, since a call may outlive its request."""
         self.last_call_id = call_id
@@ -115,7 +126,7 @@ class RequestContext:
 def current_request() -> RequestContext | None:
     """The request being served here, or None outside of one.
 
-    `request_id`, `trace_id` and `last_call_id` (for `evaluate`) are what applications want of it.
+    Applications want of it `request_id`, `trace_id`, `last_call_id` (for `evaluate`), `spent_usd` and `spend_left_usd`.
     """
     return _current.get()
 

@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable
 from typing import Final, ParamSpec, TypeVar
 
+from tollmeter.model.errors import SpendLimitError
+
 P = ParamSpec("P")
 R = TypeVar("R")
 D = TypeVar("D")
@@ -19,7 +21,8 @@ class Losses:
     """Counts of what was lost, by reason; they ride on the next event that is written."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # Counting may set off the garbage collector, and with it the end of a call, which counts in the same thread.
+        self._lock = threading.RLock()
         self._counts: dict[str, int] = {}
         self._logged: set[str] = set()
 
@@ -40,8 +43,9 @@ class Losses:
         """The counts since the last call, which are forgotten here."""
         if not self._counts:
             return {}
+        fresh: dict[str, int] = {}
         with self._lock:
-            counts, self._counts = self._counts, {}
+            counts, self._counts = self._counts, fresh
         return counts
 
     def put_back(self, counts: dict[str, int]) -> None:
@@ -55,7 +59,7 @@ losses: Final = Losses()
 
 
 def guarded(default: D) -> Callable[[Callable[P, R]], Callable[P, R | D]]:
-    """Wrap a function so that any exception is counted and `default` returned instead.
+    """Wrap a function so that any exception but `SpendLimitError` is counted and `default` returned instead.
 
     >>> @guarded(default=0)
     ... def broken() -> int:
@@ -73,6 +77,8 @@ def guarded(default: D) -> Callable[[Callable[P, R]], Callable[P, R | D]]:
         def wrapper(*args: P.args, **kwargs: P.kwargs) -> R | D:
             try:
                 return function(*args, **kwargs)
+            except SpendLimitError:
+                raise  # the one thing that the application asked to be raised
             except Exception as error:  # noqa: BLE001  the host must not feel it; it is counted and logged
                 losses.fault(function.__name__, error)
                 return default

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from contextvars import Token
 from types import TracebackType
 from typing import Any, Final, Self
 
+from tollmeter.instrumentation.answers import read_answer
 from tollmeter.instrumentation.calls import Call, watching
 from tollmeter.instrumentation.context import MAX_TEXT, clean_text, current_request
 from tollmeter.instrumentation.guard import guarded, losses
@@ -16,6 +16,7 @@ from tollmeter.model.events import Evaluation, utc_now
 from tollmeter.model.ids import new_event_id
 from tollmeter.pricing import Usage
 
+LOSS_UNREAD: Final = "llm_call_unread_answer"
 _FACTS: Final = frozenset(
     {
         "response_model", "resource_id", "provider_request_id", "caller_principal", "service_tier",
@@ -33,17 +34,37 @@ class llm_call:  # noqa: N801  reads as a statement: with llm_call(provider=…,
         with llm_call(provider="openai", model="gpt-4o-realtime", stream=True) as call:
             call.first_token()
             call.record_usage(input_tokens=812, output_tokens=97, cache_read_tokens=512)
+
+    With `cache_hit=True` the answer came from the application's own cache: it costs 0, consumed no tokens, and saved
+    what is recorded in the block.
+
+    Raises:
+        SpendLimitError: on entering, where a `spend_limit` around it is spent.
     """
 
-    __slots__ = ("_call", "_facts", "_operation", "_provider", "_token")
+    __slots__ = ("_call", "_error", "_facts", "_operation", "_provider", "_unread")
 
     def __init__(
-        self, *, provider: str, model: str, operation: str = names.OPERATION_CHAT, stream: bool = False
+        self,
+        *,
+        provider: str,
+        model: str,
+        operation: str = names.OPERATION_CHAT,
+        stream: bool = False,
+        max_tokens: int | None = None,
+        cache_hit: bool = False,
     ) -> None:
         self._provider = clean_text(provider)
         self._operation = clean_text(operation)
-        self._facts: dict[str, Any] = {"request_model": clean_text(model), "stream": bool(stream)}
+        self._facts: dict[str, Any] = {
+            "request_model": clean_text(model),
+            "stream": bool(stream),
+            "max_tokens": max_tokens if type(max_tokens) is int and max_tokens >= 0 else None,
+            "cache_hit": bool(cache_hit),
+        }
         self._call: Call | None = None
+        self._error = ""
+        self._unread = False
 
     @property
     def call_id(self) -> str:
@@ -51,23 +72,24 @@ class llm_call:  # noqa: N801  reads as a statement: with llm_call(provider=…,
         return self._call.call_id if self._call else ""
 
     def __enter__(self) -> Self:
-        self._token: Token[bool] = watching.set(True)
         self._begin()
+        watching.set(watching.get() + 1)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        try:
-            watching.reset(self._token)
-        except ValueError:  # left in another context than it was entered in
-            watching.set(False)
-        if self._call is None:
-            return
-        if error is None:
-            self._call.finish(names.STATUS_OK)
-        else:
-            self._call.fail(error)
+        # No token: blocks in generators may be left in any order, and in another context than they were entered in.
+        watching.set(max(0, watching.get() - 1))
+        self._end(error)
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, traceback)
 
     @guarded(default=None)
     def _begin(self) -> None:
@@ -75,8 +97,36 @@ class llm_call:  # noqa: N801  reads as a statement: with llm_call(provider=…,
         if recorder is None:
             losses.add("llm_call_without_instrument")
             return
-        self._call = Call(recorder, provider=self._provider, operation=self._operation)
-        self._call.facts |= self._facts
+        call = Call(recorder, provider=self._provider, operation=self._operation)
+        call.facts |= self._facts
+        if self._facts["cache_hit"]:
+            call.limits = ()  # nothing is sent, nothing is spent
+        call.admit()
+        self._call = call
+
+    @guarded(default=None)
+    def _end(self, error: BaseException | None) -> None:
+        if self._unread and self._call and self._call.usage is None:
+            losses.add(LOSS_UNREAD)
+        if self._call is None:
+            return
+        if error is None:
+            self._call.finish(names.STATUS_ERROR if self._error else names.STATUS_OK, self._error)
+        else:
+            self._call.fail(error)
+
+    @guarded(default=None)
+    def record(self, answer: object) -> None:
+        """Take over what an answer says: models, tier, finish reason, request id, usage and inferences inside it.
+
+        It takes what `tollmeter.pricing.usage_of` takes, a chunk or event of a stream (call it for each: they are
+        merged as on the wire), or a list of those. An iterator is not read, since that would take it from the caller.
+        What is not understood leaves the usage missing, and is counted as `llm_call_unread_answer`.
+        """
+        for each in answer if isinstance(answer, list | tuple) else (answer,):
+            error = read_answer(self._call, each) if self._call else ""
+            self._unread = self._unread or error is None
+            self._error = error or self._error
 
     @guarded(default=None)
     def record_usage(self, *, server_tool_calls: dict[str, int] | None = None, **tokens: int) -> None:
@@ -99,6 +149,31 @@ class llm_call:  # noqa: N801  reads as a statement: with llm_call(provider=…,
         if self._call is not None:
             self._call.saw_byte()
             self._call.saw_token()
+
+
+@guarded(default=None)
+def record_cache_hit(
+    *,
+    provider: str,
+    model: str,
+    answer: object = None,
+    operation: str = names.OPERATION_CHAT,
+    server_tool_calls: dict[str, int] | None = None,
+    **tokens: int,
+) -> None:
+    """Record that the application's own cache answered instead of a model.
+
+    One `llm_call` with `cache_hit`, cost 0 and no tokens; `cache_savings_usd` is what the call would have cost, by the
+    usage in `answer` (as of `llm_call.record`) or by `tokens`, and null where no price is known.
+
+    Example:
+        record_cache_hit(provider="openai", model="gpt-4o", input_tokens=812, output_tokens=97)
+    """
+    with llm_call(provider=provider, model=model, operation=operation, cache_hit=True) as call:
+        if answer is not None:
+            call.record(answer)
+        if tokens or server_tool_calls:
+            call.record_usage(server_tool_calls=server_tool_calls, **tokens)
 
 
 @guarded(default=None)

@@ -18,11 +18,12 @@ TollmeterError
 ```
 
 Nothing here is ever raised into a host application (see `tollmeter.instrumentation.guard`), but for `SpendLimitError`,
-which an application asks for with `spend_limit`.
+which an application asks for with `spend_limit` (and the `SettingError` of a limit that is no amount).
 """
 
 from __future__ import annotations
 
+from decimal import Decimal
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -106,4 +107,12 @@ class ConflictError(TransientError):
 
 
 class SpendLimitError(TollmeterError):
-    """A model call was refused before it was sent: the limit that the application set is spent."""
+    """A model call was refused before it was sent: the limit that the application set is spent.
+
+    The message names the limit, what was spent and in how many calls; so do the attributes, money in USD.
+    """
+
+    limit_usd: Decimal | None = None
+    limit_calls: int | None = None
+    spent_usd: Decimal = Decimal(0)
+    calls: int = 0

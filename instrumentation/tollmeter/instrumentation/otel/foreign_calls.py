@@ -22,6 +22,7 @@ from tollmeter.instrumentation.otel.open_spans import OpenSpan, OpenSpans
 from tollmeter.instrumentation.otel.reading import Inference, operation_of, read_inference
 from tollmeter.instrumentation.otel.seen_calls import SeenCall, SeenCalls
 from tollmeter.instrumentation.recorder import Recorder
+from tollmeter.instrumentation.spend import limits_in_force
 from tollmeter.instrumentation.tap.watch import active_recorder
 from tollmeter.model import names
 from tollmeter.model.ids import new_event_id
@@ -58,6 +59,7 @@ class ForeignCall(Call):
         self.further = []
         self.finished = False
         self.facts = inference.facts
+        self.limits = limits_in_force.get()
         self._duration_ns = inference.duration_ns
 
     def now(self) -> int:
@@ -89,7 +91,7 @@ class ForeignCalls(SpanProcessor):
         del parent_context
         try:
             # Below an active tap or llm_call everything is told by that one already.
-            self.open.add(span, is_covered=watching.get())
+            self.open.add(span, is_covered=watching.get() > 0)
         except Exception as error:  # noqa: BLE001  as `guarded`, without its frame: this runs for every span
             losses.fault("on_start", error)
 

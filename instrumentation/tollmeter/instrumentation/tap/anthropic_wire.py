@@ -20,7 +20,7 @@ _TOKENS: Final = (b'"content_block_delta"', b'"tool_use"')
 def read_answer(call: Call, body: bytes) -> str:
     """Take over what a JSON answer says; returns the error it carries, or an empty string."""
     document = decoded(body)
-    return _take(call, document) if isinstance(document, dict) else ""
+    return read_document(call, document) if isinstance(document, dict) else ""
 
 
 class AnthropicScanner(EventScanner):
@@ -44,11 +44,12 @@ class AnthropicScanner(EventScanner):
         if not isinstance(document, dict):
             return
         self.call.said = data if b'"usage"' in data else self.call.said
-        self.error = _take(self.call, document) or self.error
+        self.error = read_document(self.call, document) or self.error
         self.done = self.done or document.get("type") == "message_stop"
 
 
-def _take(call: Call, document: Mapping[str, Any]) -> str:
+def read_document(call: Call, document: Mapping[str, Any]) -> str:
+    """Take over what a parsed answer or event says; returns the error it carries, or an empty string."""
     message = mapping(document, "message") or document
     usage = mapping(message, "usage")
     stop = message.get("stop_reason") or mapping(document, "delta").get("stop_reason")

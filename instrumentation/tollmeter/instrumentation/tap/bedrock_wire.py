@@ -27,9 +27,7 @@ _TEXT_FIELDS: Final = ("outputText", "generation", "completion", "text")
 def read_answer(call: Call, body: bytes) -> str:
     """Take over what a JSON answer says; the error of one that failed stands in its headers."""
     document = decoded(body)
-    if isinstance(document, dict):
-        _take(call, document)
-    return ""
+    return read_document(call, document) if isinstance(document, dict) else ""
 
 
 class FrameScanner:
@@ -62,7 +60,7 @@ class FrameScanner:
             self._call.saw_token()
         if document.get("usage"):
             self._call.said = msgspec.json.encode(document)  # the frame itself may hold it as base64
-        _take(self._call, document)
+        read_document(self._call, document)
         # The last word of Converse is its metadata; InvokeModel ends with the metrics of the invocation.
         self.done = self.done or kind == "metadata" or "amazon-bedrock-invocationMetrics" in document
 
@@ -73,7 +71,8 @@ def _has_token(kind: str, document: Mapping[str, Any]) -> bool:
     return any(document.get(field) for field in _TEXT_FIELDS)
 
 
-def _take(call: Call, document: Mapping[str, Any]) -> None:
+def read_document(call: Call, document: Mapping[str, Any]) -> str:
+    """Take over what a parsed answer or event says; errors stand elsewhere, so none is returned."""
     message = mapping(document, "message") or document
     stop = document.get("stopReason") or message.get("stop_reason") or mapping(document, "delta").get("stop_reason")
     said = (
@@ -84,3 +83,4 @@ def _take(call: Call, document: Mapping[str, Any]) -> None:
     call.facts |= {field: value for field, value in said if isinstance(value, str) and value}
     call.usage = shape.merge(call.usage, shape.usage_of(document))
     call.further = anthropic.further_of(document) or call.further
+    return ""

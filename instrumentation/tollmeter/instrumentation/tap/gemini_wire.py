@@ -21,7 +21,7 @@ def read_answer(call: Call, body: bytes) -> str:
     error = ""
     for document in shape.documents(body):
         if isinstance(document, dict):
-            error = _take(call, document) or error
+            error = read_document(call, document) or error
     return error
 
 
@@ -41,7 +41,7 @@ class GeminiScanner(EventScanner):
         if not self.call.first_token or b'"finishReason"' in data or b'"error"' in data:
             document = decoded(data)
             if isinstance(document, dict):
-                self.error = _take(self.call, document) or self.error
+                self.error = read_document(self.call, document) or self.error
                 self._look_for_token(document)
         if _USAGE in data:
             self._newest = data
@@ -60,7 +60,8 @@ class GeminiScanner(EventScanner):
             self.call.saw_token()
 
 
-def _take(call: Call, document: Mapping[str, Any]) -> str:
+def read_document(call: Call, document: Mapping[str, Any]) -> str:
+    """Take over what a parsed answer or event says; returns the error it carries, or an empty string."""
     reasons = [found.get("finishReason") for found in mappings(document, "candidates")]
     said = (
         ("response_model", document.get("modelVersion")),

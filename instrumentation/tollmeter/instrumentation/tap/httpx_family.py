@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import AsyncIterator, Callable, Iterator
 from types import ModuleType
 from typing import Any, Final
 
 from tollmeter.instrumentation.guard import guarded
+from tollmeter.instrumentation.spend import limits_in_force
 from tollmeter.instrumentation.tap.import_hook import after_import
 from tollmeter.instrumentation.tap.sending import is_tapped, tapped, tapped_async
-from tollmeter.instrumentation.tap.watch import Watch, begin, outgoing_traceparent
+from tollmeter.instrumentation.tap.watch import Watch, begin, outgoing_traceparent, refuse_if_spent
 from tollmeter.model.names import HEADER_TRACEPARENT
 
 MODULES: Final = ("httpx", "httpx2")
@@ -27,8 +29,33 @@ def install_httpx_family() -> None:
 def _patch(module: ModuleType) -> None:
     if is_tapped(module.Client.send):
         return
+    for client in (module.Client, module.AsyncClient):
+        client.build_request = _refusing(client.build_request)
     module.Client.send = tapped(module.Client.send, _begin, _following(_stream_type(module)))
     module.AsyncClient.send = tapped_async(module.AsyncClient.send, _begin, _following(_async_stream_type(module)))
+
+
+def _refusing(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Refuse what a limit forbids where the request is built.
+
+    SDKs made by Stainless (openai before 3, anthropic, groq, …) take any exception of `send` for a lost connection:
+    they wait, try again, and raise an error of their own at last. What `build_request` raises they let pass.
+    """
+
+    @functools.wraps(original)
+    def build_request(self: Any, *args: Any, **kwargs: Any) -> Any:
+        request = original(self, *args, **kwargs)
+        if limits_in_force.get():
+            _refuse(request)
+        return request
+
+    return build_request
+
+
+@guarded(default=None)
+def _refuse(request: Any) -> None:
+    if request.method == "POST":
+        refuse_if_spent(request.url, _plain(request.headers), getattr(request, "_content", None))
 
 
 def _following(stream_type: Callable[..., Any]) -> Callable[[Watch, Any, Any], None]:

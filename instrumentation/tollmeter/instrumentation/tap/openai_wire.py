@@ -5,6 +5,7 @@ Only the fields that are read are decoded; completions and vectors are skipped, 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -59,6 +60,15 @@ def read_answer(call: Call, body: bytes) -> str:
     try:
         answer = _answer.decode(body)
     except msgspec.MsgspecError:
+        return ""
+    return _take(call, answer.response or answer)
+
+
+def read_document(call: Call, document: Mapping[str, Any]) -> str:
+    """Take over what a parsed answer or event says; returns the error it carries, or an empty string."""
+    try:
+        answer = msgspec.convert(document, _Answer)
+    except msgspec.ValidationError:
         return ""
     return _take(call, answer.response or answer)
 

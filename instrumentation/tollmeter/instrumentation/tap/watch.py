@@ -13,6 +13,7 @@ from tollmeter.instrumentation.calls import Call, watching
 from tollmeter.instrumentation.context import current_request
 from tollmeter.instrumentation.guard import guarded, losses
 from tollmeter.instrumentation.propagation import write_traceparent
+from tollmeter.instrumentation.spend import may_refuse
 from tollmeter.instrumentation.tap.bedrock_wire import STREAM_TYPE
 from tollmeter.instrumentation.tap.endpoints import recognise
 from tollmeter.instrumentation.tap.scanning import Scanner
@@ -39,6 +40,7 @@ _RATE_LIMITS: Final = {
 _ACCESS_KEY: Final = re.compile(rb"^AWS4-HMAC-SHA256 Credential=([A-Z0-9]+)/")
 _SECRETS: Final = (b"authorization", b"api-key", b"x-api-key", b"x-goog-api-key")
 _REQUEST_IDS: Final = (b"x-request-id", b"apim-request-id", b"request-id", b"x-amzn-requestid")
+_FALLBACKS: Final = b"x-litellm-attempted-fallbacks"  # of a LiteLLM proxy, whose answer is of another model then
 _SSE: Final = b"text/event-stream"
 _default: list[Recorder] = []
 
@@ -116,6 +118,8 @@ class Watch:
             if value.isdigit():
                 facts[_RATE_LIMITS[header]] = int(value)
         facts["provider_request_id"] = _first(headers, _REQUEST_IDS)[:256].decode("latin-1")
+        if headers.get(_FALLBACKS, b"0") != b"0":
+            facts["fallback_from"] = facts.get("fallback_from") or facts.get("request_model", "")
         kind = headers.get(b"content-type", b"")
         if _SSE in kind or STREAM_TYPE in kind:
             self._scanner = self._wire.scanner(self.call)
@@ -210,7 +214,32 @@ class Watch:
 
 @guarded(default=None)
 def begin(url: Url, headers: Headers, body: bytes | None) -> Watch | None:
-    """Watch a POST that is about to be sent, if it is a model call and no outer tap watches it."""
+    """Watch a POST that is about to be sent, if it is a model call and no outer tap watches it.
+
+    Raises:
+        SpendLimitError: a limit of the application is spent.
+    """
+    watch = _recognised(url, headers, body)
+    if watch is not None:
+        watch.call.admit()
+    return watch
+
+
+@guarded(default=None)
+def refuse_if_spent(url: Url, headers: Headers, body: bytes | None) -> None:
+    """Look at a POST that is being built; only worth calling inside of a limit.
+
+    Raises:
+        SpendLimitError: a limit of the application is spent.
+    """
+    if not may_refuse():
+        return
+    watch = _recognised(url, headers, body)
+    if watch is not None:
+        watch.call.admit(hold=False)
+
+
+def _recognised(url: Url, headers: Headers, body: bytes | None) -> Watch | None:
     if watching.get():
         return None
     recorder = active_recorder()

@@ -31,19 +31,22 @@ class RequestBody(msgspec.Struct):
 
 
 class Wire(NamedTuple):
-    """How a whole JSON answer is read (returning its error, or an empty string), and how a stream is."""
+    """How an answer is read, as JSON or parsed (both return its error, or an empty string), and how a stream is."""
 
     read_answer: Callable[[Call, bytes], str]
+    read_document: Callable[[Call, dict[str, Any]], str]
     scanner: Callable[[Call], Scanner]
     estimate: Callable[[Call, bytes | None, Scanner | None], None] | None = None
     """Fills in, from the text of request and answer, usage that was not told."""
 
 
 WIRES: Final = {
-    WIRE_OPENAI: Wire(openai_wire.read_answer, openai_wire.OpenAIScanner, estimate_whole),
-    WIRE_ANTHROPIC: Wire(anthropic_wire.read_answer, anthropic_wire.AnthropicScanner, estimate_output),
-    WIRE_GEMINI: Wire(gemini_wire.read_answer, gemini_wire.GeminiScanner),
-    WIRE_BEDROCK: Wire(bedrock_wire.read_answer, bedrock_wire.FrameScanner),
+    WIRE_OPENAI: Wire(openai_wire.read_answer, openai_wire.read_document, openai_wire.OpenAIScanner, estimate_whole),
+    WIRE_ANTHROPIC: Wire(
+        anthropic_wire.read_answer, anthropic_wire.read_document, anthropic_wire.AnthropicScanner, estimate_output
+    ),
+    WIRE_GEMINI: Wire(gemini_wire.read_answer, gemini_wire.read_document, gemini_wire.GeminiScanner),
+    WIRE_BEDROCK: Wire(bedrock_wire.read_answer, bedrock_wire.read_document, bedrock_wire.FrameScanner),
 }
 
 _request: Final = msgspec.json.Decoder(RequestBody)

@@ -47,7 +47,9 @@ def usage_of(document: Any) -> Usage | None:
         input_tokens=whole_in,
         output_tokens=_whole_output(raw, whole_in, whole_out, reasoning),
         cache_read_tokens=first(inside, "cached_tokens", fallback=first(raw, *_CACHED)),
-        cache_write_tokens=first(inside, "cache_write_tokens"),
+        # The second is LiteLLM's, whose prompt count holds the cache whoever answered.
+        cache_write_tokens=first(inside, "cache_write_tokens", "cache_creation_tokens"),
+        cache_write_1h_tokens=first(mapping(inside, "cache_creation_token_details"), "ephemeral_1h_input_tokens"),
         reasoning_tokens=reasoning,
         input_audio_tokens=first(inside, "audio_tokens"),
         output_audio_tokens=first(outside, "audio_tokens"),
