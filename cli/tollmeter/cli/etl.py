@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tollmeter.cli.options import HomeOption, JsonOption, console, errors, print_json
+from tollmeter.cli.options import HomeOption, JsonOption, OverlayOption, console, errors, print_json
+from tollmeter.cli.rows import write_rows
 from tollmeter.model.home import Home
+from tollmeter.sql.parameters import Parameter
 
 if TYPE_CHECKING:
-    from tollmeter.etl import LakeStatus, RunReport
+    from tollmeter.etl import LakeStatus, RepriceReport, RunReport
 
 etl = typer.Typer(help="Raw events into the lake.", no_args_is_help=True)
 
@@ -55,6 +58,51 @@ def run(
 
 
 @etl.command()
+def reprice(
+    *,
+    since: Annotated[str, typer.Option(help="First day (UTC), such as 2026-11-01 or -30d.")],
+    until: Annotated[str | None, typer.Option(help="Day after the last.", show_default="all days there are")] = None,
+    overlay: OverlayOption = None,
+    home: HomeOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would change, and change nothing.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Compute the costs of calls that have landed again, under the price book of today.
+
+    Calls are priced from the usage they were recorded with, by the prices that held when they were made. Costs of the
+    requests they belong to and the hourly rollups follow. Only money changes; the old costs stay in the history of the
+    tables. Look at `--dry-run` first: the difference by day and model.
+
+    Exit code 0: done, or nothing to do. 1: `--dry-run` found differences; or it failed, and running it again finishes
+    what was begun.
+
+    ```
+    tollmeter etl reprice --since 2026-11-01 --overlay prices.yaml --dry-run
+    tollmeter etl reprice --since -30d --json | jq .difference_usd
+    ```
+    """
+    from tollmeter.etl import reprice as reprice_calls
+    from tollmeter.pricing.book import open_book
+
+    days = [_day(name, text) for name, text in (("since", since), ("until", until)) if text is not None]
+    book = open_book(overlay)
+    with _progress("days priced") as progress:
+        report = reprice_calls(
+            Home.resolve(home),
+            book,
+            since=days[0],
+            until=days[1] if until else None,
+            dry_run=dry_run,
+            progress=progress,
+        )
+    if as_json:
+        print_json(report.document())
+    else:
+        _print_reprice(report)
+    raise typer.Exit(int(dry_run and bool(report.changes)))
+
+
+@etl.command()
 def status(*, home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Show what the lake holds, and what waits in `raw/`.
 
@@ -75,15 +123,21 @@ def status(*, home: HomeOption = None, as_json: JsonOption = False) -> None:
         _print_status(found)
 
 
+def _day(name: str, text: str) -> date:
+    found = Parameter(name, "date", None, "").parse(text, datetime.now(UTC))
+    assert isinstance(found, date)
+    return found
+
+
 @contextmanager
-def _progress() -> Iterator[Callable[[int, int], None] | None]:
+def _progress(what: str = "raw objects") -> Iterator[Callable[[int, int], None] | None]:
     """A bar on a terminal; nothing where nobody looks."""
     if not errors.is_terminal:
         yield None
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("raw objects"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=errors, transient=True) as bar:
         task = bar.add_task("", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
@@ -109,6 +163,25 @@ def _print_report(report: RunReport) -> None:
     for reason, lines in sorted(report.quarantined_by_reason.items()):
         typer.echo(f"  {lines:>12,}  quarantined: {reason}")
     typer.echo(report.equation)
+
+
+_CHANGE_COLUMNS = ("day", "provider", "model", "calls", "old_cost_usd", "new_cost_usd", "difference_usd", "status")
+
+
+def _print_reprice(report: RepriceReport) -> None:
+    rows = [change.document() for change in report.changes]
+    for row in rows:
+        row["status"] = ", ".join(f"{calls} {change}" for change, calls in sorted(row["status_changes"].items()))
+    if rows:
+        write_rows(_CHANGE_COLUMNS, rows, "table")
+    total, would = report.document(), "would change" if report.dry_run else "changed"
+    typer.echo(
+        f"{report.calls:,} calls of {report.days} days {would} under {report.book}: "
+        f"{total['old_cost_usd']:f} → {total['new_cost_usd']:f} USD, difference {total['difference_usd']:+f}"
+    )
+    typer.echo(f"{report.requests:,} requests with them; {report.requests_left:,} left, whose cost is no sum of calls")
+    if not report.dry_run:
+        typer.echo(report.equation)
 
 
 def _print_status(found: LakeStatus) -> None:

@@ -16,6 +16,13 @@ HomeOption = Annotated[
     Path | None,
     typer.Option("--home", help="Folder of all state.", envvar="TOLLMETER_HOME", show_default="~/.tollmeter"),
 ]
+OverlayOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--overlay", help="File of prices laid over the shipped ones.", envvar="TOLLMETER_PRICE_OVERLAY",
+        exists=True, dir_okay=False, show_default="the shipped prices alone",
+    ),
+]  # fmt: skip
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document for machines instead of text.")]
 
 console = Console()

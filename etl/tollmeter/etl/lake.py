@@ -68,6 +68,13 @@ def data_files(table: Table, days: Collection[date] | None = None) -> list[str]:
     return [local_path(task.file.file_path) for task in table.scan(row_filter=chosen).plan_files()]
 
 
+def days_of(table: Table) -> list[date]:
+    """The days that a table partitioned by `event_date` has rows of, in order."""
+    from pyiceberg.utils.datetime import days_to_date
+
+    return sorted({days_to_date(task.file.partition[0]) for task in table.scan().plan_files()})
+
+
 def local_path(uri: str) -> str:
     """The path of a `file:` address; any other address unchanged.
 

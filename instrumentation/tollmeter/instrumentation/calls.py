@@ -158,6 +158,7 @@ class Call:
             parent_span_id=event.span_id,
             losses={},
             raw_usage="",
+            resource_id="",
             request_model=model,
             response_model=model,
             ttfb_ms=None,

@@ -5,6 +5,7 @@ Who records a call and who prices it again later both ask here, so that the two 
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -39,6 +40,8 @@ AMOUNT_COLUMNS: Final = (
 
 COST_COLUMNS: Final = (*AMOUNT_COLUMNS, "cost_status", "price_ref")
 """All columns of a call that follow from its price."""
+
+_RELEASE: Final = re.compile(r" \d\S*(?= \S+/\S)")  # of the table: "genai-prices 0.2.3 openai/o3"
 
 
 def price_call(
@@ -102,3 +105,14 @@ def cost_columns(cost: Cost) -> dict[str, Any]:
         "cost_status": cost.status,
         "price_ref": cost.price_ref,
     }
+
+
+def is_same_row(price_ref: str, other: str) -> bool:
+    """Whether two references name the same row of the price book, whatever the release of the table it stood in.
+
+    >>> is_same_row("genai-prices 0.2.3 openai/o3 2025-06-10", "genai-prices 0.3.0 openai/o3 2025-06-10")
+    True
+    >>> is_same_row("genai-prices 0.2.3 openai/o3 2025-06-10", "genai-prices 0.2.3 openai/o3")
+    False
+    """
+    return price_ref == other or _RELEASE.sub("", price_ref) == _RELEASE.sub("", other)

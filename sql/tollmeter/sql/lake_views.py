@@ -66,7 +66,7 @@ def view_of(name: str, table: Table | None, files: list[str] | None = None) -> s
     chosen = files_of(table) if table and files is None else files
     wanted = arrow_schema(name)
     source = rows_of(table, chosen, wanted) if table and chosen else _empty(wanted)
-    return f"CREATE OR REPLACE VIEW {_quoted(name)} AS {source}"
+    return f"CREATE OR REPLACE VIEW {quoted(name)} AS {source}"
 
 
 def files_of(table: Table) -> list[str]:
@@ -91,7 +91,7 @@ def rows_of(table: Table, files: list[str], wanted: pa.Schema) -> str:
         for field in wanted
         if field.name in ids
     ]
-    columns = [_quoted(field.name) if field.name in ids else _null(field) for field in wanted]
+    columns = [quoted(field.name) if field.name in ids else _null(field) for field in wanted]
     paths = ", ".join(_literal(path) for path in files)
     return (
         f"SELECT {', '.join(columns)} "  # noqa: S608 - names are the registry's, paths are quoted
@@ -104,7 +104,7 @@ def _empty(wanted: pa.Schema) -> str:
 
 
 def _null(field: pa.Field) -> str:
-    return f"CAST(NULL AS {_type(field)}) AS {_quoted(field.name)}"
+    return f"CAST(NULL AS {_type(field)}) AS {quoted(field.name)}"
 
 
 def _type(field: pa.Field) -> str:
@@ -114,7 +114,8 @@ def _type(field: pa.Field) -> str:
     return _TYPES[kind]
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """A name as SQL spells it, whatever stands in it."""
     return '"' + name.replace('"', '""') + '"'
 
 
