@@ -44,7 +44,8 @@ def events() -> Iterator[MemoryWriter]:
 def _endpoint(row: dict[str, Any]) -> Any:
     url = httpx2.URL(row["url"])
     found = recognise(url.host, url.port, url.path, frozenset())
-    return found if found and found.provider != "openai_compatible" else None
+    is_held = "/threads/" in row["url"]  # a run is a call only once a poll shows its end
+    return found if found and found.provider != "openai_compatible" and not is_held else None
 
 
 def _body(row: dict[str, Any]) -> bytes:
@@ -119,7 +120,7 @@ def test_what_is_recorded_is_what_the_answer_says(recorded: list[dict[str, Any]]
         seen[call.provider, call.usage_source] += 1
     assert methods == {"pieces": 112}
     assert dict(seen) == {
-        ("anthropic", "missing"): 4,
+        ("anthropic", "missing"): 5,
         ("anthropic", "reported"): 87,
         ("aws.bedrock", "missing"): 14,
         ("aws.bedrock", "reported"): 118,
@@ -131,6 +132,6 @@ def test_what_is_recorded_is_what_the_answer_says(recorded: list[dict[str, Any]]
         ("gcp.vertex_ai", "missing"): 3,
         ("gcp.vertex_ai", "reported"): 22,
         ("openai", "estimated"): 92,
-        ("openai", "missing"): 11,
+        ("openai", "missing"): 15,
         ("openai", "reported"): 438,
     }

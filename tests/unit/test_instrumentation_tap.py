@@ -400,10 +400,10 @@ def test_gemini_is_read_by_its_path(client_module: ModuleType, events: MemoryWri
 
 def test_a_line_without_end_is_passed_over_and_counted_once(client_module: ModuleType, events: MemoryWriter) -> None:
     losses.take()
-    endless: list[Any] = [b"data: " + b"x" * 700_000, b"x" * 700_000, b"x" * 700_000, b"\n\n"]
+    endless: list[Any] = [b"data: ", *[b"x" * (6 << 20)] * 3, b"data: x\n\n"]
     http = client(client_module, streaming(client_module, [*endless, *STREAM]))
     with http.stream("POST", URL, json=REQUEST) as response:
         response.read()
     call = call_of(events)
     assert (call.status, call.output_tokens) == ("ok", 50)
-    assert call.losses == {"stream_line_over_1MiB": 1}
+    assert call.losses == {"stream_line_over_16MiB": 1}

@@ -7,6 +7,7 @@ from tollmeter.instrumentation.fallback import fallback_from
 from tollmeter.instrumentation.install import instrument
 from tollmeter.instrumentation.manual import evaluate, llm_call, record_cache_hit
 from tollmeter.instrumentation.spend import spend_limit
+from tollmeter.instrumentation.tap.register import register_provider
 from tollmeter.model.errors import SpendLimitError
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "instrument",
     "llm_call",
     "record_cache_hit",
+    "register_provider",
     "spend_limit",
     "step",
 ]

@@ -15,7 +15,7 @@ from tollmeter.instrumentation.guard import guarded, losses
 from tollmeter.instrumentation.spend import admit, limits_in_force, settle, total
 from tollmeter.model import names
 from tollmeter.model.events import LlmCall, Status, utc_now
-from tollmeter.model.ids import new_event_id, new_span_id, new_trace_id
+from tollmeter.model.ids import imported_event_id, new_event_id, new_span_id, new_trace_id
 from tollmeter.pricing import Usage
 from tollmeter.pricing.call import cost_columns, price_call
 from tollmeter.pricing.raw_usage import raw_usage
@@ -41,8 +41,8 @@ class Call:
     """
 
     __slots__ = (
-        "call_id", "context", "facts", "finished", "first_byte", "first_token", "further", "limits", "parent",
-        "recorder", "said", "span_id", "started", "started_at", "usage",
+        "call_id", "context", "ended", "facts", "finished", "first_byte", "first_token", "further", "job_id", "limits",
+        "parent", "recorder", "said", "span_id", "started", "started_at", "usage",
     )  # fmt: skip
 
     def __init__(self, recorder: Recorder, *, provider: str, operation: str) -> None:
@@ -54,6 +54,10 @@ class Call:
         self.parent = recorder.tracing.begin_call(self)
         self.started_at = utc_now()
         self.started = time.perf_counter_ns()
+        self.ended = 0
+        """The moment the call came to its end, where that was not when it was finished here."""
+        self.job_id = ""
+        """The provider's id of work that goes on after its answer."""
         self.first_byte = 0
         self.first_token = 0
         self.usage: Usage | None = None
@@ -116,10 +120,10 @@ class Call:
         self.recorder.tracing.end_call(self)
 
     def _events(self, status: Status, error_type: str) -> Iterator[LlmCall]:
-        event = self._with_raw_usage(self._event(status, error_type, self.now()))
+        event = self._with_raw_usage(self._event(status, error_type, self.ended or self.now()))
         yield event
         if self.further and not self.facts.get("cache_hit"):
-            yield from (self._inner_event(event, inner) for inner in self.further)
+            yield from (self._inner_event(event, inner, number) for number, inner in enumerate(self.further))
 
     def _write(self, event: LlmCall) -> None:
         if self.context is not None:
@@ -148,12 +152,12 @@ class Call:
             cache_hit=facts.get("cache_hit", False),
         )
 
-    def _inner_event(self, event: LlmCall, inner: FurtherUsage) -> LlmCall:
+    def _inner_event(self, event: LlmCall, inner: FurtherUsage, number: int) -> LlmCall:
         """An inference that ran inside this call, such as Anthropic's advisor: a call of its own, below this one."""
         model = inner.model or event.response_model or event.request_model
         return structs.replace(
             event,
-            event_id=new_event_id(),
+            event_id=imported_event_id(event.event_id, str(number)),
             span_id=new_span_id(),
             parent_span_id=event.span_id,
             losses={},

@@ -126,12 +126,18 @@ PROVIDER_ANTHROPIC: Final = "anthropic"
 PROVIDER_BEDROCK: Final = "aws.bedrock"
 PROVIDER_GEMINI: Final = "gcp.gemini"
 PROVIDER_VERTEX: Final = "gcp.vertex_ai"
+PROVIDER_AZURE_INFERENCE: Final = "azure.ai.inference"
+PROVIDER_COHERE: Final = "cohere"
+PROVIDER_OLLAMA: Final = "ollama"
 
 OPERATION_CHAT: Final = "chat"
 OPERATION_TEXT_COMPLETION: Final = "text_completion"
 OPERATION_EMBEDDINGS: Final = "embeddings"
 OPERATION_IMAGE: Final = "image_generation"
 OPERATION_AUDIO: Final = "audio"
+OPERATION_RERANK: Final = "rerank"
+
+TIER_BATCH: Final = "batch"
 
 STATUS_OK: Final = "ok"
 STATUS_ERROR: Final = "error"

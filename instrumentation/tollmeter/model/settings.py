@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from decimal import Decimal
@@ -14,6 +15,9 @@ from typing import Any, Final
 from tollmeter.model.errors import SettingError, UnknownNameError
 
 PREFIX: Final = "TOLLMETER_"
+HOST_RULE: Final = r"(?P<host>(?:\*\.)?[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:]+\])(?::(?P<port>\d{1,5}))?(?P<prefix>/\S*)?"
+"""A pattern: `host[:port][/prefix]` or `*.suffix[:port][/prefix]`."""
+PROVIDER_NAME: Final = r"[a-z0-9][a-z0-9_.-]{0,63}"
 
 _SIZES: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
@@ -76,6 +80,14 @@ def _pair(item: str) -> tuple[str, str]:
     return key.strip(), target.strip()
 
 
+def _hosts(value: str) -> dict[str, str]:
+    pairs = _pairs(value)
+    for host, provider in pairs.items():
+        if not (re.fullmatch(HOST_RULE, host) and re.fullmatch(PROVIDER_NAME, provider)):
+            raise ValueError(host)
+    return pairs
+
+
 def _names(value: str) -> tuple[str, ...]:
     return tuple(item.strip() for item in value.split(",") if item.strip())
 
@@ -98,6 +110,7 @@ _ALLOWED: Final[dict[Callable[[str], object], str]] = {
     _count: "a whole number, 0 or more",
     _bytes: "a size such as 64M",
     _pairs: "pairs such as tenant_id=x-tenant-id,user_id=x-user-id",
+    _hosts: "pairs such as llm.internal:8000=openai,*.corp.example/anthropic=anthropic",
     _names: "names separated by commas",
 }
 
@@ -148,7 +161,9 @@ class Settings:
         (), _names, "hosts that outgoing model calls carry a traceparent to; * means all"
     )
     providers: dict[str, str] = _row(
-        {}, _pairs, "more hosts of providers: host=provider, such as llm.internal:8000=openai"
+        {},
+        _hosts,
+        "more hosts of providers: host=provider; a host may have a port, a path prefix, or be *.suffix: docs/taps.md",
     )
     estimate_usage: bool = _row(
         True, _bool, "estimate usage from the text where an answer tells none, and mark it; false leaves it missing"
@@ -240,6 +255,8 @@ def _parsed(row: Field[Any], name: str, text: str) -> object:
 def _checked(row: Field[Any], value: object) -> object:
     if isinstance(value, str):
         return _parsed(row, row.name, value)
+    if isinstance(value, dict) and row.metadata["parse"] is _hosts:
+        return _parsed(row, row.name, ",".join(f"{host}={provider}" for host, provider in value.items()))
     default = default_of(row)
     if isinstance(default, tuple) and isinstance(value, list):
         return tuple(value)

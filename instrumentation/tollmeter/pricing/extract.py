@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Protocol
 
-from tollmeter.model.names import PROVIDER_ANTHROPIC, PROVIDER_BEDROCK, PROVIDER_GEMINI, PROVIDER_VERTEX
-from tollmeter.pricing.shapes import anthropic, bedrock, cohere, gemini, openai
+from tollmeter.model.names import (
+    PROVIDER_ANTHROPIC,
+    PROVIDER_BEDROCK,
+    PROVIDER_COHERE,
+    PROVIDER_GEMINI,
+    PROVIDER_OLLAMA,
+    PROVIDER_VERTEX,
+)
+from tollmeter.pricing.shapes import anthropic, bedrock, cohere, gemini, ollama, openai
 from tollmeter.pricing.shapes.anthropic import FurtherUsage
 from tollmeter.pricing.usage import Usage
 
@@ -14,7 +21,16 @@ _FIRST_ERROR: Final = 400
 _GOOGLE: Final = frozenset({PROVIDER_GEMINI, PROVIDER_VERTEX, "gcp.gen_ai"})
 _MESSAGES: Final = "/messages"
 _OPENAI_PATHS: Final = ("/chat/completions", "/completions", "/responses", "/embeddings")
-_PROVIDER_COHERE: Final = "cohere"
+_OLLAMA_PATH: Final = "/api/"
+_IMAGES: Final = "/images/"
+
+
+class Shape(Protocol):
+    """A file of `shapes`."""
+
+    def extract(self, body: bytes, *, stream: bool) -> Usage | None:
+        """The usage of a whole body."""
+        ...
 
 
 def extract_usage(
@@ -39,13 +55,8 @@ def extract_usage(
     path = endpoint.partition("?")[0]
     if provider == PROVIDER_BEDROCK:
         return bedrock.extract(body, headers=headers, stream=stream)
-    if _speaks_anthropic(provider, path):
-        return anthropic.extract(body, stream=stream)
-    if provider in _GOOGLE:
-        return gemini.extract(body, stream=stream)
-    if provider == _PROVIDER_COHERE:
-        return cohere.extract(body, stream=stream)
-    return openai.extract(body, stream=stream)
+    usage = _shape(provider, path).extract(body, stream=stream)
+    return openai.of_image(usage) if usage and _IMAGES in path else usage
 
 
 def extract_further(provider: str, *, endpoint: str, status: int, body: bytes, stream: bool) -> list[FurtherUsage]:
@@ -67,3 +78,13 @@ def _speaks_anthropic(provider: str, path: str) -> bool:
     if provider == PROVIDER_ANTHROPIC:
         return not path.endswith(_OPENAI_PATHS)
     return path.endswith(_MESSAGES) and "/threads/" not in path
+
+
+def _shape(provider: str, path: str) -> Shape:
+    if _speaks_anthropic(provider, path):
+        return anthropic
+    if provider in _GOOGLE:
+        return gemini
+    if provider == PROVIDER_COHERE:
+        return cohere
+    return ollama if provider == PROVIDER_OLLAMA and path.startswith(_OLLAMA_PATH) else openai

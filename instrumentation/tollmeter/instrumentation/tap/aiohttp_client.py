@@ -17,8 +17,11 @@ import msgspec
 
 from tollmeter.instrumentation.calls import watching
 from tollmeter.instrumentation.guard import guarded
+from tollmeter.instrumentation.tap.exchange import Exchange
+from tollmeter.instrumentation.tap.forms import form_as_json
 from tollmeter.instrumentation.tap.import_hook import after_import
-from tollmeter.instrumentation.tap.watch import Watch, begin, outgoing_traceparent
+from tollmeter.instrumentation.tap.results import may_hold_results
+from tollmeter.instrumentation.tap.watch import begin, begin_fetch
 from tollmeter.model.names import HEADER_TRACEPARENT
 
 MODULE: Final = "aiohttp"
@@ -35,7 +38,7 @@ class _Target(NamedTuple):
 class _Buffer(deque[bytes]):
     """A reader's buffer that shows what is put into it."""
 
-    def __init__(self, inner: deque[bytes], watch: Watch) -> None:
+    def __init__(self, inner: deque[bytes], watch: Exchange) -> None:
         super().__init__(inner)
         self.watch = watch
         for chunk in inner:
@@ -93,16 +96,17 @@ def _tapped_end(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @guarded(default=None)
-def _begin(session: Any, method: str, str_or_url: Any, kwargs: dict[str, Any]) -> Watch | None:
-    if watching.get() or method.upper() != "POST":
+def _begin(session: Any, method: str, str_or_url: Any, kwargs: dict[str, Any]) -> Exchange | None:
+    posts = method.upper() == "POST"
+    if watching.get() or not (posts or (method.upper() == "GET" and may_hold_results(str(str_or_url)))):
         return None
     target = _target(session, str_or_url, kwargs.get("params"))
-    if target is None:
-        return None
+    if target is None or not posts:
+        return begin_fetch(target) if target else None
     headers = session._prepare_headers(kwargs.get("headers"))  # noqa: SLF001  with the session's own
     watch = begin(target, _plain(headers), _body_of(kwargs))
-    if watch is not None and watch.call.recorder.settings.propagate_hosts:
-        header = outgoing_traceparent(watch.call, target.host)
+    if watch is not None:
+        header = watch.traceparent(target.host)
         if header and HEADER_TRACEPARENT not in headers:
             headers[HEADER_TRACEPARENT] = header
             kwargs["headers"] = headers
@@ -126,6 +130,8 @@ def _body_of(kwargs: dict[str, Any]) -> bytes | None:
         except (TypeError, ValueError, msgspec.MsgspecError):
             return None  # only the session's own serialiser knows it
     data = kwargs.get("data")
+    if fields := getattr(data, "_fields", None):  # aiohttp's FormData
+        return form_as_json((options.get("name"), value) for options, _, value in fields)
     data = getattr(data, "_value", data)  # aiohttp's BytesPayload and StringPayload
     if isinstance(data, str):
         return data.encode()
@@ -142,7 +148,7 @@ def _is_decoded(session: Any, kwargs: dict[str, Any]) -> bool:
 
 
 @guarded(default=None)
-def _failed(watch: Watch, error: BaseException) -> None:
+def _failed(watch: Exchange, error: BaseException) -> None:
     status = getattr(error, "status", None)  # of aiohttp's ClientResponseError, when the session raises for a status
     if isinstance(status, int) and status:
         watch.respond(status, _plain(getattr(error, "headers", None) or {}), decoded=True)
@@ -150,7 +156,7 @@ def _failed(watch: Watch, error: BaseException) -> None:
 
 
 @guarded(default=None)
-def _follow(watch: Watch, response: Any, *, decoded: bool) -> None:
+def _follow(watch: Exchange, response: Any, *, decoded: bool) -> None:
     headers = {name.lower(): value for name, value in response.raw_headers}
     watch.respond(response.status, headers, decoded=decoded)
     content = response.content

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from tollmeter.instrumentation.calls import Call
 
+_UNSAID: Final = ("", "not_available")
 _TOKENS: Final = (b'"content_block_delta"', b'"tool_use"')
 
 
@@ -59,7 +60,7 @@ def read_document(call: Call, document: Mapping[str, Any]) -> str:
         ("service_tier", usage.get("service_tier")),
         ("inference_region", usage.get("inference_geo")),
     )
-    call.facts |= {field: value for field, value in said if isinstance(value, str) and value}
+    call.facts |= {field: value for field, value in said if isinstance(value, str) and value not in _UNSAID}
     call.usage = shape.merge(call.usage, shape.usage_of(document))
     call.further = shape.further_of(document) or call.further
     error = mapping(document, "error")

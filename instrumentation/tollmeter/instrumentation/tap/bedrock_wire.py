@@ -76,7 +76,7 @@ def read_document(call: Call, document: Mapping[str, Any]) -> str:
     message = mapping(document, "message") or document
     stop = document.get("stopReason") or message.get("stop_reason") or mapping(document, "delta").get("stop_reason")
     said = (
-        ("response_model", message.get("model")),
+        ("response_model", message.get("model") or _routed_to(document)),
         ("finish_reason", stop or mapping(document, "messageStop").get("stopReason")),
         ("service_tier", mapping(document, "serviceTier").get("type")),
     )
@@ -84,3 +84,10 @@ def read_document(call: Call, document: Mapping[str, Any]) -> str:
     call.usage = shape.merge(call.usage, shape.usage_of(document))
     call.further = anthropic.further_of(document) or call.further
     return ""
+
+
+def _routed_to(document: Mapping[str, Any]) -> str:
+    """The model that a prompt router chose, as Converse tells it by an ARN; in a stream its metadata does."""
+    trace = mapping(mapping(document, "metadata") or document, "trace")
+    arn = mapping(trace, "promptRouter").get("invokedModelId")
+    return arn.rpartition("/")[2][:256] if isinstance(arn, str) else ""

@@ -8,9 +8,10 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from tollmeter.instrumentation.guard import guarded
+from tollmeter.instrumentation.tap.exchange import Exchange
 from tollmeter.instrumentation.tap.import_hook import after_import
 from tollmeter.instrumentation.tap.sending import is_tapped, tapped
-from tollmeter.instrumentation.tap.watch import Watch, begin
+from tollmeter.instrumentation.tap.watch import begin
 
 MODULE: Final = "botocore.httpsession"
 _PATH: Final = "/model/"
@@ -22,13 +23,14 @@ def install_botocore() -> None:
 
 
 class _Url:
-    __slots__ = ("host", "path", "port")
+    __slots__ = ("host", "path", "port", "query")
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
         self.host = parts.hostname or ""
         self.port = parts.port
         self.path = unquote(parts.path)
+        self.query = parts.query.encode()
 
 
 def _patch(module: ModuleType) -> None:
@@ -37,7 +39,7 @@ def _patch(module: ModuleType) -> None:
 
 
 @guarded(default=None)
-def _begin(request: Any) -> Watch | None:
+def _begin(request: Any) -> Exchange | None:
     # Cheap for the many calls to other AWS services: only model endpoints have this in their path.
     if request.method != "POST" or _PATH not in request.url:
         return None
@@ -48,7 +50,7 @@ def _begin(request: Any) -> Watch | None:
 
 
 @guarded(default=None)
-def _follow(watch: Watch, request: Any, response: Any) -> None:
+def _follow(watch: Exchange, request: Any, response: Any) -> None:
     watch.respond(response.status_code, _plain(response.headers), decoded=False)
     if request.stream_output:
         response.raw = _TappedRaw(response.raw, watch)
@@ -68,7 +70,7 @@ def _bytes(value: Any) -> bytes:
 class _TappedRaw:
     """Stands in for urllib3's response below a streaming body or event stream."""
 
-    def __init__(self, inner: Any, watch: Watch) -> None:
+    def __init__(self, inner: Any, watch: Exchange) -> None:
         self._inner = inner
         self._watch = watch
 

@@ -66,8 +66,10 @@ def read_document(call: Call, document: Mapping[str, Any]) -> str:
     said = (
         ("response_model", document.get("modelVersion")),
         ("finish_reason", reasons[0].lower() if reasons and isinstance(reasons[0], str) else ""),
+        ("service_tier", mapping(document, "usageMetadata").get("serviceTier")),
+        ("provider_request_id", call.facts.get("provider_request_id") or document.get("responseId")),
     )
     call.facts |= {field: value for field, value in said if isinstance(value, str) and value}
-    call.usage = shape.merge(call.usage, shape.usage_of(document))
+    call.usage = shape.merge(call.usage, shape.usage_of(document) or shape.usage_of_predictions(document))
     error = mapping(document, "error")
     return str(error.get("status") or error.get("code") or "error")[:256] if error else ""

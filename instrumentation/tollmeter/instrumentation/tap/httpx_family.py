@@ -12,9 +12,11 @@ from typing import Any, Final
 
 from tollmeter.instrumentation.guard import guarded
 from tollmeter.instrumentation.spend import limits_in_force
+from tollmeter.instrumentation.tap.exchange import Exchange
+from tollmeter.instrumentation.tap.forms import form_as_json
 from tollmeter.instrumentation.tap.import_hook import after_import
 from tollmeter.instrumentation.tap.sending import is_tapped, tapped, tapped_async
-from tollmeter.instrumentation.tap.watch import Watch, begin, outgoing_traceparent, refuse_if_spent
+from tollmeter.instrumentation.tap.watch import begin, begin_fetch, refuse_if_spent
 from tollmeter.model.names import HEADER_TRACEPARENT
 
 MODULES: Final = ("httpx", "httpx2")
@@ -55,11 +57,11 @@ def _refusing(original: Callable[..., Any]) -> Callable[..., Any]:
 @guarded(default=None)
 def _refuse(request: Any) -> None:
     if request.method == "POST":
-        refuse_if_spent(request.url, _plain(request.headers), getattr(request, "_content", None))
+        refuse_if_spent(request.url, _plain(request.headers), _body_of(request))
 
 
-def _following(stream_type: Callable[..., Any]) -> Callable[[Watch, Any, Any], None]:
-    def follow(watch: Watch, request: Any, response: Any) -> None:
+def _following(stream_type: Callable[..., Any]) -> Callable[[Exchange, Any, Any], None]:
+    def follow(watch: Exchange, request: Any, response: Any) -> None:
         del request
         _follow(watch, response, stream_type)
 
@@ -67,17 +69,24 @@ def _following(stream_type: Callable[..., Any]) -> Callable[[Watch, Any, Any], N
 
 
 @guarded(default=None)
-def _begin(request: Any) -> Watch | None:
-    if request.method != "POST":
-        return None
-    # A body that is itself a stream has no `_content` yet; the model is then read from the answer.
+def _begin(request: Any) -> Exchange | None:
     url = request.url
-    watch = begin(url, _plain(request.headers), getattr(request, "_content", None))
-    if watch is not None and watch.call.recorder.settings.propagate_hosts:
-        header = outgoing_traceparent(watch.call, url.host)
+    if request.method != "POST":
+        return begin_fetch(url) if request.method == "GET" else None
+    watch = begin(url, _plain(request.headers), _body_of(request))
+    if watch is not None:
+        header = watch.traceparent(url.host)
         if header and HEADER_TRACEPARENT not in request.headers:
             request.headers[HEADER_TRACEPARENT] = header
     return watch
+
+
+def _body_of(request: Any) -> bytes | None:
+    # A body that is itself a stream has no `_content` yet; the model is then read from the answer.
+    content: bytes | None = getattr(request, "_content", None)
+    if content is None and (fields := getattr(request.stream, "fields", None)):
+        return form_as_json((field.name, getattr(field, "value", None)) for field in fields)
+    return content
 
 
 def _plain(headers: Any) -> dict[bytes, bytes]:
@@ -85,7 +94,7 @@ def _plain(headers: Any) -> dict[bytes, bytes]:
 
 
 @guarded(default=None)
-def _follow(watch: Watch, response: Any, stream_type: Callable[..., Any]) -> None:
+def _follow(watch: Exchange, response: Any, stream_type: Callable[..., Any]) -> None:
     if response.is_stream_consumed or response.is_closed:
         watch.respond(response.status_code, _plain(response.headers), decoded=True)
         watch.feed(response.content)
@@ -99,7 +108,7 @@ def _stream_type(module: ModuleType) -> type[Any]:
     class TappedStream(module.SyncByteStream):  # type: ignore[name-defined, misc]  # of whichever module it is
         """Hands on every chunk and lets the watch see it."""
 
-        def __init__(self, inner: Any, watch: Watch) -> None:
+        def __init__(self, inner: Any, watch: Exchange) -> None:
             self._inner = inner
             self._watch = watch
 
@@ -136,7 +145,7 @@ def _async_stream_type(module: ModuleType) -> type[Any]:
     class TappedAsyncStream(module.AsyncByteStream):  # type: ignore[name-defined, misc]  # of whichever module it is
         """Hands on every chunk and lets the watch see it."""
 
-        def __init__(self, inner: Any, watch: Watch) -> None:
+        def __init__(self, inner: Any, watch: Exchange) -> None:
             self._inner = inner
             self._watch = watch
 

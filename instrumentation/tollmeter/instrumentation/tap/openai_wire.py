@@ -13,12 +13,22 @@ import msgspec
 from tollmeter.instrumentation.calls import Call
 from tollmeter.instrumentation.tap.scanning import EventScanner
 from tollmeter.instrumentation.tap.text_meter import TextMeter
+from tollmeter.model.names import OPERATION_IMAGE
 from tollmeter.pricing.shapes import openai as shape
 
 _DONE: Final = b"[DONE]"
 _USAGE: Final = (b'"usage":{', b'"usage": {')
 _FINISH: Final = (b'"finish_reason":"', b'"finish_reason": "')
-_TERMINAL: Final = (b'"response.completed"', b'"response.incomplete"', b'"response.failed"')
+_TERMINAL: Final = (
+    b'"response.completed"',
+    b'"response.incomplete"',
+    b'"response.failed"',
+    b'"image_generation.completed"',
+    b'"image_edit.completed"',
+    b'"transcript.text.done"',
+    b'"speech.audio.done"',
+)
+_RUN: Final = "thread.run"
 _ERROR: Final = b'{"error"'
 
 
@@ -40,6 +50,8 @@ class _Choice(msgspec.Struct):
 
 class _Answer(msgspec.Struct):
     id: Any = None
+    object: Any = None
+    background: Any = None
     type: Any = None
     model: Any = None
     service_tier: Any = None
@@ -74,7 +86,7 @@ def read_document(call: Call, document: Mapping[str, Any]) -> str:
 
 
 class OpenAIScanner(EventScanner):
-    """Keeps the newest events with usage and with a finish reason, each at most 1 MiB."""
+    """Keeps the newest events with usage and with a finish reason."""
 
     __slots__ = ("_finish", "_started", "_usage")
 
@@ -125,8 +137,9 @@ class OpenAIScanner(EventScanner):
 
 
 def _has_token(event: _Answer) -> bool:
-    if isinstance(event.type, str):
-        return event.type.endswith(".delta")
+    kind = event.type or event.object
+    if isinstance(kind, str) and kind.endswith((".delta", ".partial_image")):
+        return True
     return any(choice.text or (choice.delta and _speaks(choice.delta)) for choice in event.choices or ())
 
 
@@ -140,6 +153,8 @@ def _take(call: Call, answer: _Answer) -> str:
     for field, value in (("response_model", answer.model), ("service_tier", answer.service_tier)):
         if isinstance(value, str) and value:
             facts[field] = value
+    if isinstance(answer.id, str) and (answer.background is True or answer.object == _RUN):
+        call.job_id = answer.id
     reasons = [c.finish_reason for c in answer.choices or () if isinstance(c.finish_reason, str)]
     if reasons:
         facts["finish_reason"] = reasons[0]
@@ -153,6 +168,8 @@ def _take(call: Call, answer: _Answer) -> str:
             "choices": [{"usage": choice.usage} for choice in answer.choices or () if choice.usage],
         }
     )
+    if found and facts["operation"] == OPERATION_IMAGE:
+        found = shape.of_image(found)
     call.usage = found or call.usage
     return _error_of(answer.error)
 

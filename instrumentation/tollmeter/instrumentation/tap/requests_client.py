@@ -8,9 +8,12 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from tollmeter.instrumentation.guard import guarded, losses
+from tollmeter.instrumentation.tap.exchange import Exchange
+from tollmeter.instrumentation.tap.forms import FORM_TYPE, fields_of, form_as_json
 from tollmeter.instrumentation.tap.import_hook import after_import
+from tollmeter.instrumentation.tap.results import may_hold_results
 from tollmeter.instrumentation.tap.sending import is_tapped, tapped
-from tollmeter.instrumentation.tap.watch import Watch, begin, outgoing_traceparent
+from tollmeter.instrumentation.tap.watch import begin, begin_fetch
 from tollmeter.model.names import HEADER_TRACEPARENT
 
 MODULE: Final = "requests"
@@ -34,19 +37,30 @@ def _patch(module: ModuleType) -> None:
 
 
 @guarded(default=None)
-def _begin(request: Any) -> Watch | None:
-    if getattr(request, "method", "") != "POST" or not isinstance(request.url, str):
+def _begin(request: Any) -> Exchange | None:
+    method, url = getattr(request, "method", ""), request.url
+    posts = method == "POST"
+    if not isinstance(url, str) or not (posts or (method == "GET" and may_hold_results(url))):
         return None
-    parts = urlsplit(request.url)
+    parts = urlsplit(url)
     target = _Target(parts.hostname or "", parts.port, parts.path, parts.query.encode())
-    body = request.body.encode() if isinstance(request.body, str) else request.body
-    # A body that is a file or a generator is not read ahead; the model is then read from the answer.
-    watch = begin(target, _plain(request.headers), body if isinstance(body, bytes) else None)
-    if watch is not None and watch.call.recorder.settings.propagate_hosts:
-        header = outgoing_traceparent(watch.call, target.host)
+    if not posts:
+        return begin_fetch(target)
+    headers = _plain(request.headers)
+    watch = begin(target, headers, _body_of(request.body, headers.get(b"content-type", b"")))
+    if watch is not None:
+        header = watch.traceparent(target.host)
         if header and HEADER_TRACEPARENT not in request.headers:
             request.headers[HEADER_TRACEPARENT] = header
     return watch
+
+
+def _body_of(body: Any, kind: bytes) -> bytes | None:
+    # A body that is a file or a generator is not read ahead; the model is then read from the answer.
+    content = body.encode() if isinstance(body, str) else body
+    if not isinstance(content, bytes):
+        return None
+    return form_as_json(fields_of(content)) if kind.startswith(FORM_TYPE) else content
 
 
 def _plain(headers: Any) -> dict[bytes, bytes]:
@@ -58,7 +72,7 @@ def _bytes(text: str | bytes) -> bytes:
 
 
 @guarded(default=None)
-def _follow(watch: Watch, request: Any, response: Any) -> None:
+def _follow(watch: Exchange, request: Any, response: Any) -> None:
     del request
     headers = _plain(response.headers)
     if response._content_consumed:  # noqa: SLF001  `content` would read a stream that is the caller's
@@ -93,7 +107,7 @@ def _tapped_type(base: type[Any]) -> type[Any] | None:
 class _Tapped:
     """Over urllib3's response: the three methods that take bytes from the wire, before they are decoded."""
 
-    _tollmeter_watch: Watch
+    _tollmeter_watch: Exchange
     _tollmeter_busy = False
 
     def _fp_read(self: Any, amt: int | None = None, **kwargs: Any) -> Any:
@@ -153,7 +167,7 @@ class _Tapped:
 
 
 @guarded(default=None)
-def _end_of_read(raw: Any, watch: Watch, data: bytes, *, asked_for_all: bool, asked_for_none: bool) -> None:
+def _end_of_read(raw: Any, watch: Exchange, data: bytes, *, asked_for_all: bool, asked_for_none: bool) -> None:
     left = None if raw.length_remaining is None else raw.length_remaining - len(data)
     if not (asked_for_all or left == 0 or raw.isclosed() or (not data and not asked_for_none)):
         return
@@ -161,5 +175,5 @@ def _end_of_read(raw: Any, watch: Watch, data: bytes, *, asked_for_all: bool, as
         from urllib3.exceptions import IncompleteRead
 
         watch.fail(IncompleteRead(len(data), left))
-    elif not watch.call.finished:
+    elif not watch.finished:
         watch.complete()

@@ -1,4 +1,4 @@
-"""Server-sent events as they pass: cut into lines anywhere, read only where they say something that counts."""
+"""Event streams as they pass: cut into lines anywhere, read only where they say something that counts."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ if TYPE_CHECKING:
     from tollmeter.instrumentation.calls import Call
     from tollmeter.instrumentation.tap.text_meter import TextMeter
 
-MAX_LINE: Final = 1 << 20
+MAX_LINE: Final = 16 << 20
+"""Room for an image in one event."""
 TAIL: Final = 8 << 10
-_DATA: Final = b"data:"
-_PASSED_OVER: Final = b"overlong:"  # no event starts so, hence the line is skipped at its end
 
 
 class Scanner(Protocol):
@@ -36,24 +35,70 @@ class Scanner(Protocol):
         ...
 
 
+class Lines:
+    """Holds the unfinished line of a stream, at most 16 MiB of it; a longer one is counted, and passed over."""
+
+    __slots__ = ("_is_passed_over", "_parts", "_size")
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._is_passed_over = False
+
+    def feed(self, chunk: bytes) -> bytes:
+        r"""The lines that a chunk completes, as one text that ends with their last newline, or nothing.
+
+        >>> lines = Lines()
+        >>> lines.feed(b"a"), lines.feed(b"b\nc\nd"), lines.rest()
+        (b'', b'ab\nc\n', b'd')
+        """
+        end = chunk.rfind(b"\n") + 1
+        if not end:
+            self._hold(chunk)
+            return b""
+        start = chunk.find(b"\n") + 1 if self._is_passed_over else 0
+        whole = self.rest() + chunk[start:end] if self._size else chunk[:end]
+        if end < len(chunk):
+            self._hold(chunk[end:])
+        return whole
+
+    def rest(self) -> bytes:
+        """The unfinished line, which is held no longer."""
+        rest = b"" if self._is_passed_over else b"".join(self._parts)
+        self._parts, self._size, self._is_passed_over = [], 0, False
+        return rest
+
+    def _hold(self, chunk: bytes) -> None:
+        if self._is_passed_over:
+            return
+        self._size += len(chunk)
+        if self._size > MAX_LINE:
+            losses.add("stream_line_over_16MiB")
+            self._parts, self._is_passed_over = [], True
+        else:
+            self._parts.append(chunk)
+
+
 class EventScanner(ABC):
     """Splits a stream into events; a wire says which are worth reading, and reads them.
 
     Every event is read until the first token; then those with one of the wire's `marks`, and at the end of the stream
-    those with one of its `last_marks`, and the very last. Held: one unfinished line of at most 1 MiB, the events of the
-    last 8 to 16 KiB, and what the wire keeps.
+    those with one of its `last_marks`, and the very last. Held: one unfinished line, the events of the last 8 to
+    16 KiB, and what the wire keeps.
     """
 
-    __slots__ = ("_rest", "_tail", "call", "done", "error", "meter")
+    __slots__ = ("_lines", "_tail", "call", "done", "error", "meter")
 
     marks: tuple[bytes, ...] = ()
     """An event that counts wherever it stands holds one of these; each costs a search through the whole stream."""
     last_marks: tuple[bytes, ...] = ()
     """An event that counts where a stream ends holds one of these."""
+    prefix: bytes = b"data:"
+    """What a line begins with that holds an event; empty where every line is one."""
 
     def __init__(self, call: Call) -> None:
         self.call = call
-        self._rest = b""
+        self._lines = Lines()
         self._tail = b""
         self.done = False
         self.error = ""
@@ -61,12 +106,9 @@ class EventScanner(ABC):
 
     def feed(self, chunk: bytes) -> None:
         """Scan one chunk of the body, cut anywhere."""
-        end = chunk.rfind(b"\n") + 1
-        if not end:
-            self._hold(chunk)
+        whole = self._lines.feed(chunk)
+        if not whole:
             return
-        whole = self._rest + chunk[:end] if self._rest else chunk[:end]
-        self._rest = chunk[end:]
         if self.meter is not None:
             self.meter.feed(whole)
         if self.call.first_token:
@@ -77,16 +119,17 @@ class EventScanner(ABC):
 
     def finish(self) -> None:
         """Take over what was kept."""
-        rest, self._rest = self._rest, b""
+        rest = self._lines.rest()
         self._keep(rest + b"\n")
         self._read_lines(lines_with(self.marks, rest))
         self._read_lines(lines_with(self.last_marks, self._tail, last=True))
         self.conclude()
 
     def _read_lines(self, lines: list[bytes]) -> None:
+        prefix, skipped = self.prefix, len(self.prefix)
         for line in lines:
-            if line.startswith(_DATA):
-                self.read(line[5:])
+            if line and line.startswith(prefix):
+                self.read(line[skipped:])
 
     def _keep(self, whole: bytes) -> None:
         self._tail += whole
@@ -99,15 +142,6 @@ class EventScanner(ABC):
 
     def conclude(self) -> None:  # noqa: B027  a wire that keeps nothing has nothing to take over
         """The stream is over, whole or not."""
-
-    def _hold(self, chunk: bytes) -> None:
-        if self._rest == _PASSED_OVER:
-            return
-        if len(self._rest) + len(chunk) > MAX_LINE:
-            losses.add("stream_line_over_1MiB")
-            self._rest = _PASSED_OVER
-        else:
-            self._rest += chunk
 
 
 def lines_with(marks: tuple[bytes, ...], data: bytes, *, last: bool = False) -> list[bytes]:

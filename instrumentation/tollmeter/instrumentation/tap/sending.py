@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 from tollmeter.instrumentation.calls import watching
 
 if TYPE_CHECKING:
-    from tollmeter.instrumentation.tap.watch import Watch
+    from tollmeter.instrumentation.tap.exchange import Exchange
 
 Send = Callable[..., Any]
-Begin = Callable[[Any], "Watch | None"]
-Follow = Callable[["Watch", Any, Any], None]
+Begin = Callable[[Any], "Exchange | None"]
+Follow = Callable[["Exchange", Any, Any], None]
 """Gets the watch, the request and the response."""
 
 _MARK: Final = "_tollmeter_original"

@@ -2,51 +2,33 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
-import zlib
-from collections.abc import Mapping
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from tollmeter.instrumentation.calls import Call, watching
 from tollmeter.instrumentation.context import current_request
 from tollmeter.instrumentation.guard import guarded, losses
 from tollmeter.instrumentation.propagation import write_traceparent
 from tollmeter.instrumentation.spend import may_refuse
+from tollmeter.instrumentation.tap import jobs
 from tollmeter.instrumentation.tap.bedrock_wire import STREAM_TYPE
+from tollmeter.instrumentation.tap.body import Body
 from tollmeter.instrumentation.tap.endpoints import recognise
-from tollmeter.instrumentation.tap.scanning import Scanner
-from tollmeter.instrumentation.tap.wires import WIRES, Wire, read_request
+from tollmeter.instrumentation.tap.exchange import FIRST_ERROR, Exchange
+from tollmeter.instrumentation.tap.facts import Headers, facts_of_request, take_response
+from tollmeter.instrumentation.tap.results import ResultsWatch, may_hold_results, recognise_results
+from tollmeter.instrumentation.tap.wires import WIRES, Wire
 from tollmeter.model import names
 from tollmeter.pricing.shapes.bedrock import merge, usage_of_headers
 from tollmeter.pricing.usage import Usage
 
 if TYPE_CHECKING:
     from tollmeter.instrumentation.recorder import Recorder
+    from tollmeter.model.events import Status
 
-MAX_JSON: Final = 16 << 20
 _BATCH: Final = 16 << 10
-_ERROR: Final = 400
-_RATE_LIMITS: Final = {
-    f"x-ratelimit-{what}-{unit}".encode(): f"ratelimit_{what}_{unit}"
-    for what in ("limit", "remaining")
-    for unit in ("requests", "tokens")
-} | {
-    f"anthropic-ratelimit-{unit}-{what}".encode(): f"ratelimit_{what}_{unit}"
-    for what in ("limit", "remaining")
-    for unit in ("requests", "tokens")
-}
-_ACCESS_KEY: Final = re.compile(rb"^AWS4-HMAC-SHA256 Credential=([A-Z0-9]+)/")
-_SECRETS: Final = (b"authorization", b"api-key", b"x-api-key", b"x-goog-api-key")
-_REQUEST_IDS: Final = (b"x-request-id", b"apim-request-id", b"request-id", b"x-amzn-requestid")
-_FALLBACKS: Final = b"x-litellm-attempted-fallbacks"  # of a LiteLLM proxy, whose answer is of another model then
-_SSE: Final = b"text/event-stream"
+_STREAMS: Final = (b"text/event-stream", STREAM_TYPE, b"application/x-ndjson", b"application/stream+json")
+_SDK_HEADERS: Final = (b"x-stainless-lang", b"anthropic-version")
 _default: list[Recorder] = []
-
-
-Headers = Mapping[bytes, bytes]
-"""Lower-case names to values; clients' own header types cost microseconds a look-up."""
 
 
 class Url(Protocol):
@@ -67,6 +49,11 @@ class Url(Protocol):
         """Path without query."""
         ...
 
+    @property
+    def query(self) -> bytes:
+        """What follows the question mark."""
+        ...
+
 
 def use_recorder(recorder: Recorder) -> None:
     """Record calls outside of any request with this one; the first wins."""
@@ -80,54 +67,42 @@ def active_recorder() -> Recorder | None:
     return context.recorder if context else (_default[0] if _default else None)
 
 
-class Watch:
-    """Sees one exchange pass; each method is safe to call at any time and never raises."""
+class Watch(Exchange):
+    """An exchange that is one model call."""
 
-    __slots__ = (
-        "_body",
-        "_inflate",
-        "_late",
-        "_metered",
-        "_refused",
-        "_request",
-        "_scanner",
-        "_status",
-        "_wire",
-        "call",
-    )
+    __slots__ = ("_body", "_is_held", "_late", "_metered", "_refused", "_request", "_status", "_wire", "call")
 
     def __init__(self, call: Call, wire: Wire, request: bytes | None = None) -> None:
         self.call = call
-        self._request = request
         self._wire = wire
+        self._request = request
+        self._late = bytearray()
+        self._is_held = False
         self._status = 0
         self._metered: Usage | None = None
         self._refused = ""
-        self._body: bytearray | None = bytearray()
-        self._late = bytearray()
-        self._scanner: Scanner | None = None
-        self._inflate: Any = None
+        self._body = Body()
+
+    @property
+    def finished(self) -> bool:
+        """Whether its end has been seen."""
+        return self.call.finished or self._is_held
 
     @guarded(default=None)
     def respond(self, status: int, headers: Headers, *, decoded: bool) -> None:
         """The response's head; `decoded` says that `feed` gets the body with content encoding undone."""
-        facts = self.call.facts
-        self._status = facts["http_status"] = status
-        for header in _RATE_LIMITS.keys() & headers.keys():
-            value = headers[header]
-            if value.isdigit():
-                facts[_RATE_LIMITS[header]] = int(value)
-        facts["provider_request_id"] = _first(headers, _REQUEST_IDS)[:256].decode("latin-1")
-        if headers.get(_FALLBACKS, b"0") != b"0":
-            facts["fallback_from"] = facts.get("fallback_from") or facts.get("request_model", "")
+        call = self.call
+        self._status = call.facts["http_status"] = status
+        take_response(call.facts, headers)
         kind = headers.get(b"content-type", b"")
-        if _SSE in kind or STREAM_TYPE in kind:
-            self._scanner = self._wire.scanner(self.call)
-        if facts["provider"] == names.PROVIDER_BEDROCK:
+        streamed = any(stream in kind for stream in _STREAMS)
+        if streamed:
+            call.facts["stream"] = True
+        scanner = self._wire.scanner(call) if streamed else None
+        self._body.open(headers, decoded=decoded, scanner=scanner)
+        if call.facts["provider"] == names.PROVIDER_BEDROCK:
             self._metered = usage_of_headers({k.decode("latin-1"): v.decode("latin-1") for k, v in headers.items()})
             self._refused = headers.get(b"x-amzn-errortype", b"").decode("latin-1").partition(":")[0][:256]
-        if not decoded:
-            self._inflate = _inflater(headers.get(b"content-encoding", b""))
 
     def feed(self, chunk: bytes) -> None:
         """Some bytes of the body.
@@ -136,93 +111,100 @@ class Watch:
         and read 16 KiB at a time, which costs a fifth of reading each chunk.
         """
         try:
-            if self._scanner is not None and self.call.first_token:
+            if self.call.first_token:
                 self._late += chunk
                 if len(self._late) >= _BATCH:
                     self._catch_up()
             else:
-                self._read_chunk(chunk)
+                if not self.call.first_byte:
+                    self.call.saw_byte()
+                self._body.feed(chunk)
         except Exception as error:  # noqa: BLE001  as `guarded`, without its frame: this runs for every chunk
             losses.fault("feed", error)
-
-    def _read_chunk(self, chunk: bytes) -> None:
-        if not self.call.first_byte:
-            self.call.saw_byte()
-        if self._inflate is not None:
-            chunk = self._inflate.decompress(chunk)
-        if self._scanner is not None:
-            self._scanner.feed(chunk)
-        elif self._body is not None and len(self._body) + len(chunk) <= MAX_JSON:
-            self._body += chunk
-        else:
-            self._body = None
 
     @guarded(default=None)
     def _catch_up(self) -> None:
         late, self._late = bytes(self._late), bytearray()
         if late:
-            self._read_chunk(late)
+            self._body.feed(late)
 
     @guarded(default=None)
     def complete(self) -> None:
         """The body came to its end."""
-        self._complete(self._read())
+        if not self.finished:
+            self._complete(self._read())
 
     @guarded(default=None)
     def abandon(self) -> None:
         """Nobody reads on: complete if the provider had said all, else partial with what was seen."""
-        if self.call.finished:
+        if self.finished:
             return
         error = self._read()
-        if (self._scanner is not None and self._scanner.done) or self._status >= _ERROR:
+        scanner = self._body.scanner
+        if (scanner is not None and scanner.done) or self._status >= FIRST_ERROR:
             self._complete(error)
         else:
-            self.call.finish(names.STATUS_PARTIAL)
+            self._end(names.STATUS_PARTIAL, "")
 
     def _complete(self, error: str) -> None:
-        if self._status >= _ERROR:
+        if self._status >= FIRST_ERROR:
             self.call.finish(names.STATUS_ERROR, error or self._refused or str(self._status))
         else:
-            self.call.finish(names.STATUS_ERROR if error else names.STATUS_OK, error)
+            self._end(names.STATUS_ERROR if error else names.STATUS_OK, error)
 
     @guarded(default=None)
     def fail(self, error: BaseException) -> None:
         """The exchange ended in an exception."""
-        self._read()
-        self.call.fail(error)
+        if not self.finished:
+            self._read()
+            self._is_held = bool(self.call.job_id) and jobs.take_over(self.call, is_over=False)
+            if not self._is_held:
+                self.call.fail(error)
+
+    def traceparent(self, host: str) -> str:
+        """The trace header to send to a host that the settings allow, else an empty string."""
+        call = self.call
+        allowed = call.recorder.settings.propagate_hosts
+        if call.context is None or not (host in allowed or "*" in allowed):
+            return ""
+        return write_traceparent(call.context.trace_id, call.span_id, call.context.trace_flags)
+
+    def _end(self, status: Status, error: str) -> None:
+        self._is_held = bool(self.call.job_id) and jobs.take_over(self.call, is_over=bool(error))
+        if not self._is_held:
+            self.call.finish(status, error)
 
     def _read(self) -> str:
         error = self._read_body()
         usage = self.call.usage
         if self._metered and (usage is None or usage.input_tokens is None or usage.output_tokens is None):
             self.call.usage = merge(self._metered, usage)
-        if self._wire.estimate is not None and self._status < _ERROR and self.call.recorder.settings.estimate_usage:
-            self._wire.estimate(self.call, self._request, self._scanner)
+        estimate = self._wire.estimate
+        if estimate is not None and self._status < FIRST_ERROR and self.call.recorder.settings.estimate_usage:
+            estimate(self.call, self._request, self._body.scanner)
         return error
 
     def _read_body(self) -> str:
-        if self._scanner is not None:
+        scanner = self._body.scanner
+        if scanner is not None:
             self._catch_up()
-            self._scanner.finish()
-            return self._scanner.error
-        if self._body is None:
-            losses.add("answer_over_16MiB")
-            return ""
-        self.call.said = bytes(self._body)
-        return self._wire.read_answer(self.call, self.call.said) if self._body else ""
+            scanner.finish()
+            return scanner.error
+        self.call.said = self._body.document()
+        return self._wire.read_answer(self.call, self.call.said) if self.call.said else ""
 
 
 @guarded(default=None)
-def begin(url: Url, headers: Headers, body: bytes | None) -> Watch | None:
+def begin(url: Url, headers: Headers, body: bytes | None) -> Exchange | None:
     """Watch a POST that is about to be sent, if it is a model call and no outer tap watches it.
 
     Raises:
         SpendLimitError: a limit of the application is spent.
     """
-    watch = _recognised(url, headers, body)
-    if watch is not None:
-        watch.call.admit()
-    return watch
+    exchange = _recognised(url, headers, body)
+    if isinstance(exchange, Watch):
+        exchange.call.admit()
+    return exchange
 
 
 @guarded(default=None)
@@ -234,81 +216,34 @@ def refuse_if_spent(url: Url, headers: Headers, body: bytes | None) -> None:
     """
     if not may_refuse():
         return
-    watch = _recognised(url, headers, body)
-    if watch is not None:
-        watch.call.admit(hold=False)
+    exchange = _recognised(url, headers, body)
+    if isinstance(exchange, Watch):
+        exchange.call.admit(hold=False)
 
 
-def _recognised(url: Url, headers: Headers, body: bytes | None) -> Watch | None:
-    if watching.get():
-        return None
-    recorder = active_recorder()
+def _recognised(url: Url, headers: Headers, body: bytes | None) -> Exchange | None:
+    recorder = None if watching.get() else active_recorder()
     if recorder is None:
         return None
     endpoint = recognise(url.host, url.port, url.path, recorder.extra_hosts)
     if endpoint is None:
+        return _results("POST", url, recorder)
+    if not endpoint.certain and not any(name in headers for name in _SDK_HEADERS):
         return None
     call = Call(recorder, provider=endpoint.provider, operation=endpoint.operation)
-    if endpoint.model:
-        call.facts |= {"request_model": endpoint.model[:256], "stream": endpoint.stream}
-    if endpoint.model.startswith("arn:"):
-        call.facts["resource_id"] = endpoint.model[:256]
-    _describe(call, headers, read_request(body) if body else None)
+    call.facts |= facts_of_request(endpoint, headers, url.query, body)
     return Watch(call, WIRES[endpoint.wire], body)
 
 
-def _describe(call: Call, headers: Headers, request: Any) -> None:
-    facts = call.facts
-    if request is not None:
-        if isinstance(request.model, str):
-            facts["request_model"] = request.model[:256]
-        facts["stream"] = facts.get("stream") or request.stream is True
-        for limit in (request.max_completion_tokens, request.max_output_tokens, request.max_tokens):
-            if type(limit) is int and limit >= 0:
-                facts["max_tokens"] = limit
-                break
-    if secret := _first(headers, _SECRETS):
-        facts["credential_ref"] = credential_ref(secret)
-    retries = headers.get(b"x-stainless-retry-count")
-    if retries and retries.isdigit():
-        facts["attempt"] = int(retries) + 1
+@guarded(default=None)
+def begin_fetch(url: Url) -> Exchange | None:
+    """Watch a GET that is about to be sent, if it fetches results of calls made elsewhere."""
+    if not may_hold_results(url.path):
+        return None
+    recorder = None if watching.get() else active_recorder()
+    return None if recorder is None else _results("GET", url, recorder)
 
 
-def _first(headers: Headers, wanted: tuple[bytes, ...]) -> bytes:
-    for name in wanted:
-        if value := headers.get(name):
-            return value
-    return b""
-
-
-def credential_ref(secret: bytes) -> str:
-    """A keyed hash that tells credentials apart and cannot be turned back.
-
-    >>> credential_ref(b"Bearer sk-1") == credential_ref(b"sk-1"), len(credential_ref(b"sk-1"))
-    (True, 16)
-    """
-    signed = _ACCESS_KEY.search(secret)  # a SigV4 signature differs each time, the key id in it does not
-    plain = signed[1] if signed else secret.removeprefix(b"Bearer ")
-    return _hashed(plain)
-
-
-@lru_cache(maxsize=128)
-def _hashed(plain: bytes) -> str:
-    return hashlib.blake2b(plain, key=b"tollmeter.credential_ref", digest_size=8).hexdigest()
-
-
-def outgoing_traceparent(call: Call, host: str) -> str:
-    """The header for a host that the settings allow, else an empty string."""
-    allowed = call.recorder.settings.propagate_hosts
-    if call.context is None or not (host in allowed or "*" in allowed):
-        return ""
-    return write_traceparent(call.context.trace_id, call.span_id, call.context.trace_flags)
-
-
-def _inflater(encoding: bytes) -> Any:
-    known = {b"gzip": 16 + zlib.MAX_WBITS, b"deflate": zlib.MAX_WBITS}
-    if encoding in known:
-        return zlib.decompressobj(known[encoding])
-    if encoding not in (b"", b"identity"):
-        losses.add(f"unread_encoding:{encoding[:16].decode('latin-1')}")
-    return None
+def _results(method: str, url: Url, recorder: Recorder) -> Exchange | None:
+    found = recognise_results(method, url.host, url.port, url.path, recorder.extra_hosts)
+    return ResultsWatch(recorder, found) if found else None

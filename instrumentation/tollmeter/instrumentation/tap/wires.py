@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import msgspec
-
-from tollmeter.instrumentation.tap import anthropic_wire, bedrock_wire, gemini_wire, openai_wire
+from tollmeter.instrumentation.tap import (
+    anthropic_wire,
+    bedrock_wire,
+    cohere_wire,
+    gemini_wire,
+    ollama_wire,
+    openai_wire,
+)
 from tollmeter.instrumentation.tap.estimating import estimate_output, estimate_whole
 from tollmeter.instrumentation.tap.scanning import Scanner
 
@@ -18,16 +23,8 @@ WIRE_OPENAI: Final = "openai"
 WIRE_ANTHROPIC: Final = "anthropic"
 WIRE_GEMINI: Final = "gemini"
 WIRE_BEDROCK: Final = "bedrock"
-
-
-class RequestBody(msgspec.Struct):
-    """What a request says; every field may be missing or of a foreign type."""
-
-    model: Any = None
-    stream: Any = None
-    max_tokens: Any = None
-    max_completion_tokens: Any = None
-    max_output_tokens: Any = None
+WIRE_COHERE: Final = "cohere"
+WIRE_OLLAMA: Final = "ollama"
 
 
 class Wire(NamedTuple):
@@ -47,14 +44,6 @@ WIRES: Final = {
     ),
     WIRE_GEMINI: Wire(gemini_wire.read_answer, gemini_wire.read_document, gemini_wire.GeminiScanner),
     WIRE_BEDROCK: Wire(bedrock_wire.read_answer, bedrock_wire.read_document, bedrock_wire.FrameScanner),
+    WIRE_COHERE: Wire(cohere_wire.read_answer, cohere_wire.read_document, cohere_wire.CohereScanner),
+    WIRE_OLLAMA: Wire(ollama_wire.read_answer, ollama_wire.read_document, ollama_wire.OllamaScanner),
 }
-
-_request: Final = msgspec.json.Decoder(RequestBody)
-
-
-def read_request(body: bytes) -> RequestBody:
-    """What the request says; an empty body where it is not understood."""
-    try:
-        return _request.decode(body)
-    except msgspec.MsgspecError:
-        return RequestBody()

@@ -109,10 +109,16 @@ def _cut_array(body: bytes) -> Iterator[Any]:
         at = text.find("{", end)
 
 
+def usage_of_predictions(document: Mapping[str, Any]) -> Usage | None:
+    """The usage in an answer of Vertex's `predict`, as its embedding models give it."""
+    vectors = [mapping(each, "embeddings") for each in mappings(document, "predictions")]
+    counts = total(*(first(mapping(each, "statistics"), "token_count") for each in vectors))
+    return None if counts is None else Usage(input_tokens=counts, output_tokens=0)
+
+
 def _foreign(document: Mapping[str, Any], body: bytes, *, stream: bool) -> Usage | None:
-    if statistics := [mapping(each, "embeddings") for each in mappings(document, "predictions")]:
-        counts = total(*(first(mapping(each, "statistics"), "token_count") for each in statistics))
-        return Usage(source=USAGE_MISSING) if counts is None else Usage(input_tokens=counts, output_tokens=0)
+    if "predictions" in document:
+        return usage_of_predictions(document) or Usage(source=USAGE_MISSING)
     if anthropic.is_document(document) or str(document.get("type", "")).startswith(
         ("message_", "content_block", "ping")
     ):

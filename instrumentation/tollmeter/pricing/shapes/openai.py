@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from msgspec import structs
+
 from tollmeter.model.names import USAGE_MISSING
 from tollmeter.pricing.shapes.fields import EMPTY, decoded, first, mapping
 from tollmeter.pricing.shapes.sse import data_fields
@@ -57,6 +59,17 @@ def usage_of(document: Any) -> Usage | None:
         output_image_tokens=first(outside, "image_tokens"),
         server_tool_calls=_tool_calls(answer.get("output")),
     )
+
+
+def of_image(usage: Usage) -> Usage:
+    """The usage of a model that makes images: where no details tell otherwise, all it put out is image.
+
+    >>> of_image(Usage(input_tokens=50, output_tokens=1056)).output_image_tokens
+    1056
+    """
+    if usage.output_image_tokens is not None or usage.output_tokens is None:
+        return usage
+    return structs.replace(usage, output_image_tokens=usage.output_tokens)
 
 
 def extract(body: bytes, *, stream: bool) -> Usage | None:

@@ -1,0 +1,48 @@
+"""What a client's tap needs of whoever watches an exchange."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from tollmeter.instrumentation.tap.facts import Headers
+
+FIRST_ERROR: Final = 400
+"""The first HTTP status that is an error."""
+
+
+class Exchange(ABC):
+    """Sees one exchange pass; each method is safe to call at any time and never raises."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def finished(self) -> bool:
+        """Whether its end has been seen."""
+
+    @abstractmethod
+    def respond(self, status: int, headers: Headers, *, decoded: bool) -> None:
+        """The response's head; `decoded` says that `feed` gets the body with content encoding undone."""
+
+    @abstractmethod
+    def feed(self, chunk: bytes) -> None:
+        """Some bytes of the body."""
+
+    @abstractmethod
+    def complete(self) -> None:
+        """The body came to its end."""
+
+    @abstractmethod
+    def abandon(self) -> None:
+        """Nobody reads on."""
+
+    @abstractmethod
+    def fail(self, error: BaseException) -> None:
+        """The exchange ended in an exception."""
+
+    def traceparent(self, host: str) -> str:
+        """The trace header to send to a host, or an empty string: only a call is a span."""
+        del host
+        return ""

@@ -1,0 +1,194 @@
+"""What the heads of an exchange say of a call: ids, rate limits, credential, region, attempt, limits asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from tollmeter.model import names
+from tollmeter.pricing.shapes.fields import MAX_COUNT
+
+if TYPE_CHECKING:
+    from tollmeter.instrumentation.tap.endpoints import Endpoint
+
+Headers = Mapping[bytes, bytes]
+"""Lower-case names to values; clients' own header types cost microseconds a look-up."""
+
+_MAX_ID: Final = 256
+_MAX_DIGITS: Final = 18
+_LIMITS: Final = {
+    f"{prefix}{what}-{unit}".encode(): f"ratelimit_{what}_{field}"
+    for what in ("limit", "remaining")
+    for prefix, unit, field in (
+        ("x-ratelimit-", "requests", "requests"),
+        ("x-ratelimit-", "tokens", "tokens"),
+        ("x-ratelimit-", "req-minute", "requests"),  # Mistral
+        ("x-ratelimit-", "tokens-minute", "tokens"),  # Mistral, Cerebras
+        ("x-ratelimit-", "requests-day", "requests"),  # Cerebras
+    )
+} | {
+    f"anthropic-ratelimit-{unit}-{what}".encode(): f"ratelimit_{what}_{unit}"
+    for what in ("limit", "remaining")
+    for unit in ("requests", "tokens")
+}
+_HALVES: Final = {
+    f"ratelimit_{what}_tokens": tuple(
+        f"anthropic-ratelimit-{half}-tokens-{what}".encode() for half in ("input", "output")
+    )
+    for what in ("limit", "remaining")
+}
+_IDS: Final = (
+    b"x-request-id",
+    b"apim-request-id",
+    b"request-id",
+    b"x-amzn-requestid",
+    b"mistral-correlation-id",
+    b"x-debug-trace-id",  # Cohere
+)
+_TOLD: Final = _LIMITS | {b"x-ms-deployment-name": "resource_id", b"x-gemini-service-tier": "service_tier"}
+_FALLBACKS: Final = b"x-litellm-attempted-fallbacks"  # of a LiteLLM proxy, whose answer is of another model then
+_REGION: Final = b"x-ms-region"
+_SECRETS: Final = (b"authorization", b"api-key", b"x-api-key", b"x-goog-api-key")
+_QUERY_KEY: Final = re.compile(rb"(?:^|[?&])key=([^&]+)")
+_ACCESS_KEY: Final = re.compile(rb"^AWS4-HMAC-SHA256 Credential=([A-Z0-9]+)/")
+_AWS_ATTEMPT: Final = re.compile(rb"attempt=(\d{1,9})\b")
+
+
+class _Limits(msgspec.Struct):
+    maxTokens: Any = None  # noqa: N815  Bedrock's
+    maxOutputTokens: Any = None  # noqa: N815  Gemini's
+    maxTokenCount: Any = None  # noqa: N815  Titan's
+
+
+class RequestBody(msgspec.Struct):
+    """What a request says; every field may be missing or of a foreign type."""
+
+    model: Any = None
+    stream: Any = None
+    max_tokens: Any = None
+    max_completion_tokens: Any = None
+    max_output_tokens: Any = None
+    max_gen_len: Any = None
+    inferenceConfig: _Limits | None = None  # noqa: N815
+    generationConfig: _Limits | None = None  # noqa: N815
+    textGenerationConfig: _Limits | None = None  # noqa: N815
+
+
+_NOTHING: Final = _Limits()
+_request: Final = msgspec.json.Decoder(RequestBody)
+
+
+def read_request(body: bytes) -> RequestBody:
+    """What the request says; an empty body where it is not understood."""
+    try:
+        return _request.decode(body)
+    except msgspec.MsgspecError:
+        return RequestBody()
+
+
+def facts_of_request(endpoint: Endpoint, headers: Headers, query: bytes, body: bytes | None) -> dict[str, Any]:
+    """The fields of an `llm_call` that its request tells."""
+    facts: dict[str, Any] = {"provider": endpoint.provider, "operation": endpoint.operation}
+    if endpoint.model:
+        facts |= {"request_model": endpoint.model, "stream": endpoint.stream}
+    if endpoint.resource_id:
+        facts["resource_id"] = endpoint.resource_id
+    if endpoint.region:
+        facts["inference_region"] = endpoint.region
+    if body:
+        _take_body(facts, read_request(body))
+    secret = _first(headers, _SECRETS) or _key_in(query)
+    if secret:
+        facts["credential_ref"] = credential_ref(secret)
+    attempt = _attempt(headers)
+    if attempt:
+        facts["attempt"] = attempt
+    return facts
+
+
+def take_response(facts: dict[str, Any], headers: Headers) -> None:
+    """Add what the head of the answer tells."""
+    for name in _TOLD.keys() & headers.keys():
+        field, value = _TOLD[name], headers[name]
+        if name not in _LIMITS:
+            facts[field] = value[:_MAX_ID].decode("latin-1")
+        elif _is_count(value):
+            facts.setdefault(field, int(value))
+    if facts["provider"] == names.PROVIDER_ANTHROPIC:
+        _take_halves(facts, headers)
+    facts["provider_request_id"] = _first(headers, _IDS)[:_MAX_ID].decode("latin-1")
+    if headers.get(_FALLBACKS, b"0") != b"0":
+        facts["fallback_from"] = facts.get("fallback_from") or facts.get("request_model", "")
+    if region := headers.get(_REGION):
+        # "East US 2" is `eastus2` in every API and on every bill.
+        facts["inference_region"] = region[:_MAX_ID].decode("latin-1").replace(" ", "").lower()
+
+
+def credential_ref(secret: bytes) -> str:
+    """A keyed hash that tells credentials apart and cannot be turned back.
+
+    >>> credential_ref(b"Bearer sk-1") == credential_ref(b"sk-1"), len(credential_ref(b"sk-1"))
+    (True, 16)
+    """
+    signed = _ACCESS_KEY.search(secret)  # a SigV4 signature differs each time, the key id in it does not
+    plain = signed[1] if signed else secret.removeprefix(b"Bearer ")
+    return _hashed(plain)
+
+
+@lru_cache(maxsize=128)
+def _hashed(plain: bytes) -> str:
+    return hashlib.blake2b(plain, key=b"tollmeter.credential_ref", digest_size=8).hexdigest()
+
+
+def _first(headers: Headers, wanted: tuple[bytes, ...]) -> bytes:
+    for name in wanted:
+        if value := headers.get(name):
+            return value
+    return b""
+
+
+def _take_body(facts: dict[str, Any], request: RequestBody) -> None:
+    if isinstance(request.model, str):
+        facts["request_model"] = request.model[:_MAX_ID]
+    facts["stream"] = facts.get("stream") or request.stream is True
+    config = request.inferenceConfig or request.generationConfig or request.textGenerationConfig or _NOTHING
+    limits = (
+        request.max_completion_tokens,
+        request.max_output_tokens,
+        request.max_tokens,
+        config.maxTokens,
+        config.maxOutputTokens,
+        config.maxTokenCount,
+        request.max_gen_len,
+    )
+    facts["max_tokens"] = next((n for n in limits if type(n) is int and 0 <= n <= MAX_COUNT), None)
+
+
+def _take_halves(facts: dict[str, Any], headers: Headers) -> None:
+    """Anthropic tells limits of input and of output beside a total, or alone."""
+    for field, halves in _HALVES.items():
+        said = [int(value) for name in halves if _is_count(value := headers.get(name, b""))]
+        if said and field not in facts:
+            facts[field] = sum(said)
+
+
+def _is_count(value: bytes) -> bool:
+    return value.isdigit() and len(value) <= _MAX_DIGITS
+
+
+def _attempt(headers: Headers) -> int | None:
+    retries = headers.get(b"x-stainless-retry-count", b"")
+    if _is_count(retries):
+        return int(retries) + 1
+    told = _AWS_ATTEMPT.search(headers.get(b"amz-sdk-request", b""))
+    return int(told[1]) if told else None
+
+
+def _key_in(query: bytes) -> bytes:
+    found = _QUERY_KEY.search(query) if query else None
+    return found[1] if found else b""
