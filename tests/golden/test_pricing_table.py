@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from tollmeter.pricing.compile import compile_table, main
+from tollmeter.pricing.compile import compile_table
 from tollmeter.pricing.table import TABLE_PATH, read_table
 
 
 def test_recompiling_gives_the_same_bytes() -> None:
-    assert compile_table() == TABLE_PATH.read_bytes(), "run: python -m tollmeter.pricing.compile"
-
-
-def test_main_writes_the_table(tmp_path: object) -> None:
-    path = TABLE_PATH.__class__(str(tmp_path)) / "prices.json"
-    main(path)
-    assert read_table(path) == read_table()
+    assert compile_table() == TABLE_PATH.read_bytes(), "run: tollmeter prices build"
 
 
 def test_coverage() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from tollmeter.model.arrow import arrow_schema
 from tollmeter.model.derived import DERIVED_TABLES
 from tollmeter.model.names import EVENT_TABLES
 from tollmeter.model.reference import PAGES
+from tollmeter.pricing.overlay_schema import SCHEMA_FILE, overlay_schema
 
 REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference"
 SCHEMAS = Path(__file__).parent / "schemas"
@@ -27,6 +29,10 @@ def held(path: Path, text: str) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_reference_page(page: str) -> None:
     held(REFERENCE / page, PAGES[page]())
+
+
+def test_overlay_schema() -> None:
+    held(REFERENCE / SCHEMA_FILE, json.dumps(overlay_schema(), indent=1) + "\n")
 
 
 @pytest.mark.parametrize("table", [*EVENT_TABLES, *DERIVED_TABLES])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tollmeter.pricing.catalog import Catalog, Found
 from tollmeter.pricing.cost import INCONSISTENT, UNPRICED, Cost
@@ -17,6 +17,9 @@ from tollmeter.pricing.resolve import Resolver
 from tollmeter.pricing.scope import Asked
 from tollmeter.pricing.table import Provider, Table, read_table
 from tollmeter.pricing.usage import Usage
+
+if TYPE_CHECKING:
+    from tollmeter.pricing.explain import Reason
 
 _CACHE_SIZE: Final = 4096
 _Key = tuple[str, str, str, str, str]  # the fields of Asked
@@ -38,7 +41,8 @@ class PriceBook:
         self.overlay = overlay
         self.commitments: tuple[Commitment, ...] = overlay.commitments if overlay else ()
         self._unread = unread
-        self._resolver = Resolver(self.catalog, (overlay,) if overlay else ())
+        self._overlays = (overlay,) if overlay else ()
+        self._resolver = Resolver(self.catalog, self._overlays)
         self._known: dict[_Key, tuple[datetime, datetime, Rates | None]] = {}
 
     @property
@@ -89,6 +93,24 @@ class PriceBook:
         """The prices behind `rates`, for people to read."""
         moment = at if at.tzinfo else at.replace(tzinfo=UTC)
         return self._quote(Asked(provider, model, service_tier, resource_id, region), moment)
+
+    def explain(
+        self,
+        provider: str,
+        model: str,
+        *,
+        at: datetime,
+        service_tier: str = "",
+        resource_id: str = "",
+        region: str = "",
+    ) -> list[Reason]:
+        """Every row that has to do with a call, and why it counts or does not; empty where nobody knows a price."""
+        from tollmeter.pricing.explain import explain
+
+        moment = at if at.tzinfo else at.replace(tzinfo=UTC)
+        asked = Asked(provider, model, service_tier, resource_id, region)
+        quote = self._quote(asked, moment)
+        return explain(self.catalog, self._overlays, asked, moment, quote) if quote else []
 
     def find(self, provider: str, model: str) -> Found | None:
         """The model of the table that a name means, whatever the overlay says."""

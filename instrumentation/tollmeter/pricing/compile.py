@@ -1,7 +1,7 @@
 """Compiles genai-prices into the table that ships with Tollmeter; for developers, never at run time.
 
-Run `python -m tollmeter.pricing.compile` after a new genai-prices was installed, and commit the changed table. The
-output is deterministic, one model per line in the order the rules are tried, so that a price change reads as a diff.
+Run `tollmeter prices build` after a new genai-prices was installed, and commit the changed table. The output is
+deterministic, one model per line in the order the rules are tried, so that a price change reads as a diff.
 """
 
 from __future__ import annotations
@@ -11,11 +11,9 @@ from collections.abc import Iterator
 from datetime import UTC, time
 from decimal import Decimal
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from tollmeter.model.errors import DataError, MissingExtraError
-from tollmeter.pricing.table import TABLE_PATH
 from tollmeter.pricing.units import NEVER_REPORTED, UNCOUNTED, UNITS
 
 SOURCE = "genai-prices"
@@ -36,11 +34,6 @@ def compile_table() -> bytes:
     head = json.dumps({"source": SOURCE, "version": version(SOURCE)})[1:-1]
     blocks = ",\n".join(_provider(provider) for provider in sorted(providers, key=lambda provider: provider.id))
     return f'{{{head}, "providers": [\n{blocks}\n]}}\n'.encode()
-
-
-def main(path: Path = TABLE_PATH) -> None:
-    """Write the table next to this module."""
-    path.write_bytes(compile_table())
 
 
 def _provider(provider: Any) -> str:
@@ -111,7 +104,3 @@ def _rule(rule: Any) -> list[Any]:
 
 def _rules(rules: list[Any]) -> Iterator[list[Any]]:
     return (_rule(rule) for rule in rules)
-
-
-if __name__ == "__main__":
-    main()

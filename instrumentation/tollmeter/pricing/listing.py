@@ -7,6 +7,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Final, NamedTuple
 
 from tollmeter.pricing.catalog import Found
+from tollmeter.pricing.names import PLAIN_TIERS
 from tollmeter.pricing.quote import Prices
 from tollmeter.pricing.table import Row, Variant
 
@@ -47,6 +48,12 @@ def changes(found: Found, at: datetime) -> Iterator[datetime]:
         elif row.between is not None:
             for day in (midnight - _DAY, midnight, midnight + _DAY):
                 yield from (datetime.combine(day.date(), edge, UTC) for edge in row.between)
+
+
+def tiers_of(found: Found) -> list[str]:
+    """The tiers that a model has list prices of its own for."""
+    tiers = {tier for variant in found.model.variants for tier in variant.when.values() if _applies(variant, tier)}
+    return sorted(tiers - PLAIN_TIERS) if found.own else []
 
 
 def _variants(found: Found, tier: str) -> list[Variant]:

@@ -18,11 +18,12 @@ EXTRA: Final = "overlay"
 PRICE_PLACES: Final = 12
 PERCENT_PLACES: Final = 4
 
-_MOST_USD: Final = 1_000_000
-_MOST_TOKENS: Final = 1_000_000_000_000
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_TEXT: Final = re.compile(r"[\x21-\x7e]{1,256}")
-_MODEL: Final = re.compile(r"[^\s*]{1,255}\*?")
+MOST_USD: Final = 1_000_000
+MOST_TOKENS: Final = 1_000_000_000_000
+MOST_PREMIUM: Final = 1000
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+TEXT: Final = re.compile(r"[\x21-\x7e]{1,256}")
+MODEL: Final = re.compile(r"[^\s*]{1,255}\*?")
 _NAME_ALLOWED: Final = "1 to 64 of letters, digits, '.', '_' and '-'"
 _TEXT_ALLOWED: Final = "1 to 256 printable characters without spaces"
 _MODEL_ALLOWED: Final = "a model's name, or the start of names and a '*'"
@@ -102,26 +103,26 @@ def _dated(section: Section) -> dict[str, Any]:
     valid_from, valid_until = start.moment(), end.moment() if end else None
     if end and valid_until and valid_until <= valid_from:
         raise end.refused("a time after valid_from")
-    name = section.entry("name").text(_NAME, _NAME_ALLOWED)
+    name = section.entry("name").text(NAME, _NAME_ALLOWED)
     return {"name": name, "valid_from": valid_from, "valid_until": valid_until}
 
 
 def _text(section: Section, key: str) -> str:
-    return section.entry(key).text(_TEXT, _TEXT_ALLOWED)
+    return section.entry(key).text(TEXT, _TEXT_ALLOWED)
 
 
 def _scope(section: Section) -> dict[str, Any]:
     region, model = section.optional("region"), section.optional("model")
     return _dated(section) | {
         "provider": provider_id(_text(section, "provider")),
-        "model": model.text(_MODEL, _MODEL_ALLOWED).lower() if model else "",
-        "region": region.text(_TEXT, _TEXT_ALLOWED).lower() if region else "",
+        "model": model.text(MODEL, _MODEL_ALLOWED).lower() if model else "",
+        "region": region.text(TEXT, _TEXT_ALLOWED).lower() if region else "",
     }
 
 
 def _tier(section: Section) -> str:
     found = section.optional("service_tier")
-    tier = found.text(_TEXT, _TEXT_ALLOWED).lower() if found else ""
+    tier = found.text(TEXT, _TEXT_ALLOWED).lower() if found else ""
     return "" if tier in PLAIN_TIERS else tier
 
 
@@ -136,12 +137,12 @@ def _discount(section: Section) -> Adjustment:
 
 
 def _premium(section: Section) -> Adjustment:
-    percent = section.entry("percent").decimal(0, 1000, PERCENT_PLACES)
+    percent = section.entry("percent").decimal(0, MOST_PREMIUM, PERCENT_PLACES)
     return Adjustment(**_scope(section), service_tier=_tier(section), factor=(100 + percent) / 100)
 
 
 def _fee(section: Section) -> Fee:
-    tool = section.entry("tool").text(_NAME, _NAME_ALLOWED)
+    tool = section.entry("tool").text(NAME, _NAME_ALLOWED)
     return Fee(**_scope(section), tool=tool, usd_per_use=_usd(section.entry("usd_per_use")))
 
 
@@ -162,12 +163,12 @@ def _commitment(section: Section) -> Commitment:
         resource_id=_text(section, "resource_id"),
         usd_per_hour=_usd(section.entry("usd_per_hour")),
         model=_text(section, "model") if model else "",
-        tokens_per_minute=capacity.whole_number(1, _MOST_TOKENS) if capacity else None,
+        tokens_per_minute=capacity.whole_number(1, MOST_TOKENS) if capacity else None,
     )
 
 
 def _usd(entry: Entry) -> Decimal:
-    return entry.decimal(0, _MOST_USD, PRICE_PLACES)
+    return entry.decimal(0, MOST_USD, PRICE_PLACES)
 
 
 def _prices(section: Section) -> Prices:

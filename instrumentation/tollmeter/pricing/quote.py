@@ -24,7 +24,8 @@ class Quote(NamedTuple):
     """The prices that hold for a call, as the table writes them, and where they come from.
 
     `approximate` says that they are not known to be those of the tier that served the call or of the contract, `free`
-    that no price means 0, `committed` that the call is paid by the hour. Tools in `fees` beat those in `prices`.
+    that no price means 0, `committed` that the call is paid by the hour. Tools in `fees` beat those in `prices`. `rows`
+    are the rows that `ref` tells of, one by one.
     """
 
     ref: str
@@ -33,6 +34,7 @@ class Quote(NamedTuple):
     approximate: bool = False
     free: bool = False
     committed: bool = False
+    rows: tuple[str, ...] = ()
 
 
 def split_price(price: Price) -> tuple[str, list[tuple[int, str]]]:

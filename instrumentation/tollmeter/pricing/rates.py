@@ -45,6 +45,19 @@ class Line(NamedTuple):
         return self.rate
 
 
+class Item(NamedTuple):
+    """One line of the sum that a cost is: how many tokens or uses of a class, and what one costs."""
+
+    what: str
+    quantity: int
+    usd_each: Decimal
+
+    @property
+    def usd(self) -> Decimal:
+        """What they cost together, exact."""
+        return EXACT.multiply(self.usd_each, self.quantity).normalize(EXACT)
+
+
 @dataclass(frozen=True, slots=True)
 class Rates:
     """Compiled rates; build them with `compile_rates`."""
@@ -142,6 +155,20 @@ class Rates:
                 savings += leaf * (self.lines[line.plain].rate_at(total_input) - rate)
         return parts, savings
 
+    def items(self, usage: Usage) -> list[Item]:
+        """The sum behind the cost of a consistent usage, class by class; nothing is rounded."""
+        counts = count_units(usage)
+        leaves: list[int] = []
+        found: list[Item] = []
+        for line in self.lines:
+            leaves.append(counts.get(line.key, 0) - sum(leaves[inner] for inner in line.inner))
+            if leaves[-1]:
+                found.append(Item(line.key, leaves[-1], _usd(line.rate_at(counts["input_mtok"]))))
+        if not self.committed:
+            calls = sorted(usage.server_tool_calls.items())
+            found += [Item(tool, count, _usd(self.fees[tool][0])) for tool, count in calls if tool in self.fees]
+        return found
+
     def _is_unpriced(self, counts: dict[str, int]) -> bool:
         if self.free:
             return False
@@ -200,6 +227,10 @@ def _fees(quote: Quote) -> dict[str, tuple[int, str]]:
     listed = {tool: key for tool, key in TOOL_PRICES.items() if key in quote.prices}
     fees = {tool: (_scaled(split_price(quote.prices[key])[0], UNITS[key].scale), "") for tool, key in listed.items()}
     return fees | {tool: (_scaled(f"{fee.usd_per_use:f}", 10**RATE_SCALE), fee.ref) for tool, fee in quote.fees.items()}
+
+
+def _usd(rate: int) -> Decimal:
+    return EXACT.scaleb(rate, -RATE_SCALE).normalize(EXACT)
 
 
 def _scaled(price: str, scale: int) -> int:

@@ -52,17 +52,19 @@ class Resolver:
     def resolve(self, asked: Asked, at: datetime) -> Quote | None:
         """The prices of a call made at a time (with a zone), or None where nobody knows one."""
         if committed := self._by_resource(asked, at, lambda overlay: overlay.commitments):
-            return Quote(f"{committed.ref} commitment", {}, committed=True)
+            return Quote(f"{committed.ref} commitment", {}, committed=True, rows=(committed.ref,))
         mapped = self._by_resource(asked, at, lambda overlay: overlay.resources)
         if mapped is None:
             return self._price(Call(self._catalog, asked, at))
         found = self._price(Call(self._catalog, asked._replace(model=mapped.entry.model), at))
-        return found._replace(ref=f"{found.ref}; model {mapped.ref}") if found else None
+        if found is None:
+            return None
+        return found._replace(ref=f"{found.ref}; model {mapped.ref}", rows=(*found.rows, mapped.ref))
 
     def interval(self, asked: Asked, at: datetime) -> tuple[datetime, datetime]:
         """A span of time around a moment, its end excluded, in which the prices of a call do not change."""
         moments = {*self._moments, _FIRST, _LAST}
-        provider, names = _names_of(asked)
+        provider, names = provider_id(asked.provider), asked.resources()
         mapped = (each for overlay in self._overlays for each in overlay.resources if each.is_for(provider, names))
         for name in (asked.model, *(resource.model for resource in mapped)):
             if found := self._catalog.find(asked.provider, name):
@@ -71,7 +73,7 @@ class Resolver:
         return start, min((moment for moment in moments if moment > at), default=_LAST)
 
     def _by_resource(self, asked: Asked, at: datetime, entries: Callable[[Overlay], Iterable[_R]]) -> Taken[_R] | None:
-        provider, names = _names_of(asked)
+        provider, names = provider_id(asked.provider), asked.resources()
         for overlay in self._overlays:
             holding = [each for each in entries(overlay) if each.is_for(provider, names) and each.holds(at)]
             if holding:
@@ -105,7 +107,7 @@ class Resolver:
             exact = True
         ref = laid.ref() + ("" if exact else " standard")
         free = bool(listed and listed.free)
-        return Quote(ref, laid.prices(), self._fees(call), approximate=not exact, free=free)
+        return Quote(ref, laid.prices(), self._fees(call), approximate=not exact, free=free, rows=tuple(laid.rows))
 
     def _fees(self, call: Call) -> dict[str, ToolFee]:
         fees: dict[str, ToolFee] = {}
@@ -123,30 +125,30 @@ class _Laid:
         self._own = dict(row.entry.prices) if row else {}
         self._below = {key: price for key, price in listed.prices.items() if key not in self._own} if listed else {}
         self._regional = bool(row and row.entry.region)
-        self._refs = [row.ref] if row else []
-        if listed and not row:
-            self._refs = [listed.ref]
-        elif listed and self._below:
-            self._refs = [f"{self._refs[0]} over {listed.ref}"]
+        stands = [row.ref] if row else []
+        if listed and (self._below or not row):
+            stands.append(listed.ref)
+        self._refs = [" over ".join(stands)]
+        self.rows = stands
 
     def add_premium(self, premium: Taken[Adjustment]) -> None:
         """Raise the price of tokens, but those of a row that is for the region itself."""
         self._below = _scaled(self._below, premium.entry.factor, fees=False)
         if not self._regional:
             self._own = _scaled(self._own, premium.entry.factor, fees=False)
-        self._refs.append(f"premium {premium.ref}")
+        self._add("premium", premium.ref)
 
     def take_discount(self, discount: Taken[Adjustment]) -> None:
         """Lower list prices; what a row states is agreed already."""
         if self._below:
             self._below = _scaled(self._below, discount.entry.factor, fees=True)
-            self._refs.append(f"discount {discount.ref}")
+            self._add("discount", discount.ref)
 
     def set_tier(self, adjustment: Taken[Adjustment], tier: str) -> None:
         """Make the standard price of tokens that of a tier."""
         self._below = _scaled(self._below, adjustment.entry.factor, fees=False)
         self._own = _scaled(self._own, adjustment.entry.factor, fees=False)
-        self._refs.append(f"{tier} {adjustment.ref}")
+        self._add(tier, adjustment.ref)
 
     def prices(self) -> Prices:
         """All prices."""
@@ -156,9 +158,9 @@ class _Laid:
         """Where they come from."""
         return "; ".join(self._refs)
 
-
-def _names_of(asked: Asked) -> tuple[str, frozenset[str]]:
-    return provider_id(asked.provider), frozenset((asked.resource_id.lower(), asked.model.lower()))
+    def _add(self, kind: str, ref: str) -> None:
+        self._refs.append(f"{kind} {ref}")
+        self.rows.append(ref)
 
 
 def _rows(overlay: Overlay) -> tuple[PriceRow, ...]:

@@ -26,14 +26,18 @@ class Asked(NamedTuple):
     resource_id: str = ""
     region: str = ""
 
+    def resources(self) -> frozenset[str]:
+        """The names, in lower case, that an entry for a resource may have for this call."""
+        return frozenset((self.resource_id.lower(), self.model.lower()))
+
 
 class Call:
     """A call as scopes see it."""
 
     def __init__(self, catalog: Catalog, asked: Asked, at: datetime) -> None:
         self._catalog = catalog
-        self._name = model_name(asked.model)
-        self._geography, self._plain = split_geography(self._name)
+        self.name = model_name(asked.model)
+        self._geography, self._plain = split_geography(self.name)
         self._region = (asked.region or arn_region(asked.resource_id) or arn_region(asked.model)).lower()
         self.at = at
         self.provider = provider_id(asked.provider)
@@ -45,6 +49,10 @@ class Call:
         ranked = [(self._rank(entry), entry.valid_from, entry) for entry in entries if self._is_for(entry, tier)]
         fitting = [(rank, start, entry) for rank, start, entry in ranked if rank is not None]
         return max(fitting, key=lambda each: each[:2])[2] if fitting else None
+
+    def covers(self, entry: Scope) -> bool:
+        """Whether an entry is for this call, whatever its dates and tier."""
+        return entry.provider == self.provider and self._rank(entry) is not None
 
     def _is_for(self, entry: Scope, tier: str) -> bool:
         return entry.provider == self.provider and entry.service_tier == tier and entry.holds(self.at)
@@ -59,8 +67,8 @@ class Call:
         if not model:
             return _ANY
         if model.endswith("*"):
-            return _START if self._name.startswith(model[:-1]) else None
-        if model == self._name:
+            return _START if self.name.startswith(model[:-1]) else None
+        if model == self.name:
             return _EXACT
         return _SAME if self._is_same(model) else None
 
