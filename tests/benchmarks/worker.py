@@ -1,12 +1,11 @@
-"""A process that runs what it is told and answers the CPU it took; one per variant, so that variants cannot mix."""
+"""A process that runs what it is told and answers how much CPU that took."""
 
 from __future__ import annotations
 
 import asyncio
 import subprocess
 import sys
-import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -32,18 +31,14 @@ class Worker:
         self._process.communicate(timeout=30)
 
 
-def serve(turns: Mapping[str, Callable[[], Awaitable[None]]]) -> None:
-    """Answer `COUNT NAME` on stdin with the CPU µs per turn, all threads included, until stdin ends."""
+def serve(timed: Callable[[str, int], Awaitable[float]]) -> None:
+    """Answer `COUNT NAME` on stdin with what was timed, until stdin ends."""
     with asyncio.Runner() as runner:
         for line in sys.stdin:
-            number, _, name = line.strip().partition(" ")
-            used = runner.run(_timed(turns[name], int(number)))
-            sys.stdout.write(f"{used}\n")
+            count, _, name = line.strip().partition(" ")
+            sys.stdout.write(f"{runner.run(_awaited(timed(name, int(count))))}\n")
             sys.stdout.flush()
 
 
-async def _timed(turn: Callable[[], Awaitable[None]], count: int) -> float:
-    start = time.process_time_ns()
-    for _ in range(count):
-        await turn()
-    return (time.process_time_ns() - start) / count / 1000
+async def _awaited(value: Awaitable[float]) -> float:
+    return await value

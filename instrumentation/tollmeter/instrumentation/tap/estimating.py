@@ -39,9 +39,10 @@ def estimate_output(call: Call, request: bytes | None, scanner: Scanner | None) 
     Until then it tells the input, and an output of a token or two.
     """
     del request
-    usage, output = call.usage, _seen(scanner)
+    usage = call.usage
     if scanner is None or scanner.done or "finish_reason" in call.facts or usage is None:
         return
+    output = _seen(scanner)
     if usage.output_tokens is not None and output > usage.output_tokens:
         call.usage = structs.replace(usage, output_tokens=output, source=USAGE_ESTIMATED)
         call.facts["usage_method"] = METHOD_OUTPUT_ONLY

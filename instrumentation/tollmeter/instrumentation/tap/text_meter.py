@@ -20,40 +20,64 @@ _RESPONSES: Final = b'"response.'
 _CALL_ADDED: Final = re.compile(rb'"response\.output_item\.added".*?"function_call"')
 
 
-class TextMeter:
-    """Counts each delta as the pieces of its text; holds a number, never text.
+_HELD: Final = 64 << 10
 
-    Where every event of some lines has the field that the one before had, only that is looked for, in half the time.
+
+class TextMeter:
+    """Counts each delta as the pieces of its text.
+
+    Lines wait, 64 KiB of them at most, until they are too many or the count is asked for: most streams tell their usage
+    in the end, and then no one asks. Where every event of some lines has the field that the one before had, only that
+    is looked for, in half the time.
     """
 
-    __slots__ = ("_is_responses", "_likely", "tokens")
+    __slots__ = ("_counted", "_is_responses", "_likely", "_size", "_waiting")
 
     def __init__(self) -> None:
-        self.tokens = 0
+        self._counted = 0
         self._likely = _ONE[b"content"]
         self._is_responses = False
+        self._waiting: list[bytes] = []
+        self._size = 0
+
+    @property
+    def tokens(self) -> int:
+        """The count of all that has passed."""
+        self._count_waiting()
+        return self._counted
 
     def feed(self, lines: bytes) -> None:
-        """Count whole lines of a stream."""
+        """Take whole lines of a stream."""
+        self._waiting.append(lines)
+        self._size += len(lines)
+        if self._size > _HELD:
+            self._count_waiting()
+
+    def _count_waiting(self) -> None:
+        waiting, self._waiting, self._size = self._waiting, [], 0
+        if waiting:
+            self._count(b"".join(waiting))
+
+    def _count(self, lines: bytes) -> None:
         texts = self._likely.findall(lines)
         if len(texts) < lines.count(_DATA):
             texts = self._search(lines)
         text = BOUNDARY.join(texts)
         if b"\\" in text:
             text = _plain(text)
-        self.tokens += count_pieces(text)
+        self._counted += count_pieces(text)
 
     def _search(self, lines: bytes) -> list[bytes]:
         if self._is_responses or _RESPONSES in lines:
             # Its other events repeat the whole text when an item is done: only the deltas count.
             self._is_responses = True
             self._likely = _ONE[b"delta"]
-            self.tokens += TOOL_CALL_TOKENS * len(_CALL_ADDED.findall(lines))
+            self._counted += TOOL_CALL_TOKENS * len(_CALL_ADDED.findall(lines))
             return self._likely.findall(lines)
         found = _ANY.findall(lines)
         for name, _ in found:
             if name == _NAME:
-                self.tokens += TOOL_CALL_TOKENS
+                self._counted += TOOL_CALL_TOKENS
             else:
                 self._likely = _ONE[name]
         return [text for _, text in found]
