@@ -165,6 +165,14 @@ class Settings:
         _hosts,
         "more hosts of providers: host=provider; a host may have a port, a path prefix, or be *.suffix: docs/taps.md",
     )
+    include_usage: bool = _row(
+        False,
+        _bool,
+        "ask OpenAI and Azure for the usage of each stream that did not, and keep what answers it from the caller",
+    )
+    include_usage_hosts: tuple[str, ...] = _row(
+        (), _names, "more hosts that accept stream_options.include_usage, with their port where it is not the usual"
+    )
     estimate_usage: bool = _row(
         True, _bool, "estimate usage from the text where an answer tells none, and mark it; false leaves it missing"
     )

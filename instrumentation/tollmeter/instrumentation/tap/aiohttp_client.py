@@ -17,6 +17,7 @@ import msgspec
 
 from tollmeter.instrumentation.calls import watching
 from tollmeter.instrumentation.guard import guarded
+from tollmeter.instrumentation.tap.asking_aiohttp import asking
 from tollmeter.instrumentation.tap.exchange import Exchange
 from tollmeter.instrumentation.tap.forms import form_as_json
 from tollmeter.instrumentation.tap.import_hook import after_import
@@ -60,7 +61,7 @@ def install_aiohttp() -> None:
 def _patch(module: ModuleType) -> None:
     if hasattr(module.ClientSession._request, _MARK):  # noqa: SLF001
         return
-    module.ClientSession._request = _tapped_request(module.ClientSession._request)  # noqa: SLF001
+    module.ClientSession._request = asking(_tapped_request(module.ClientSession._request))  # noqa: SLF001
     for name in ("close", "release"):
         setattr(module.ClientResponse, name, _tapped_end(getattr(module.ClientResponse, name)))
 

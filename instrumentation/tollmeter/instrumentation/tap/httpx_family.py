@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from tollmeter.instrumentation.guard import guarded
 from tollmeter.instrumentation.spend import limits_in_force
+from tollmeter.instrumentation.tap.asking_httpx import asking, asking_async
 from tollmeter.instrumentation.tap.exchange import Exchange
 from tollmeter.instrumentation.tap.forms import form_as_json
 from tollmeter.instrumentation.tap.import_hook import after_import
@@ -33,8 +34,10 @@ def _patch(module: ModuleType) -> None:
         return
     for client in (module.Client, module.AsyncClient):
         client.build_request = _refusing(client.build_request)
-    module.Client.send = tapped(module.Client.send, _begin, _following(_stream_type(module)))
-    module.AsyncClient.send = tapped_async(module.AsyncClient.send, _begin, _following(_async_stream_type(module)))
+    send = tapped(module.Client.send, _begin, _following(_stream_type(module)))
+    send_async = tapped_async(module.AsyncClient.send, _begin, _following(_async_stream_type(module)))
+    module.Client.send = asking(module, send)
+    module.AsyncClient.send = asking_async(module, send_async)
 
 
 def _refusing(original: Callable[..., Any]) -> Callable[..., Any]:

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from tollmeter.instrumentation.guard import guarded, losses
+from tollmeter.instrumentation.tap.asking_requests import asking
 from tollmeter.instrumentation.tap.exchange import Exchange
 from tollmeter.instrumentation.tap.forms import FORM_TYPE, fields_of, form_as_json
 from tollmeter.instrumentation.tap.import_hook import after_import
@@ -33,7 +34,7 @@ def install_requests() -> None:
 
 def _patch(module: ModuleType) -> None:
     if not is_tapped(module.Session.send):
-        module.Session.send = tapped(module.Session.send, _begin, _follow)
+        module.Session.send = asking(tapped(module.Session.send, _begin, _follow))
 
 
 @guarded(default=None)
