@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 from typing import Any
 
 import httpx2
@@ -19,7 +20,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased, TraceIdRatioBased
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
-from tollmeter.instrumentation import llm_call
+from tollmeter.instrumentation import fallback_from, llm_call, spend_limit
 from tollmeter.instrumentation.attribution import Attributor
 from tollmeter.instrumentation.context import RequestContext, enter, leave
 from tollmeter.instrumentation.guard import losses
@@ -88,6 +89,14 @@ def scene(monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
     losses.take()
     yield found
     assert losses.take() == {}
+
+
+def test_a_span_counts_against_the_limits_around_it_and_tells_a_fallback(scene: Scene) -> None:
+    with spend_limit(usd=1) as limit, fallback_from("gpt-5"):
+        scene.span(OPENAI, BASE | TOKENS)
+    # 1000 x 2.50 + 50 x 10.00 per million
+    assert (limit.spent_usd, limit.calls, limit.left_usd) == (Decimal("0.003"), 1, Decimal("0.997"))
+    assert scene.call["fallback_from"] == "gpt-5"
 
 
 def counts(call: dict[str, Any]) -> dict[str, int]:

@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
 from tollmeter.instrumentation.calls import Call, watching
 from tollmeter.instrumentation.context import RequestContext, current_request
+from tollmeter.instrumentation.fallback import standing_in_for
 from tollmeter.instrumentation.guard import losses
 from tollmeter.instrumentation.otel.conventions import Convention, convention_of
 from tollmeter.instrumentation.otel.open_spans import OpenSpan, OpenSpans
@@ -59,6 +60,8 @@ class ForeignCall(Call):
         self.further = []
         self.finished = False
         self.facts = inference.facts
+        if model := standing_in_for.get():
+            self.facts["fallback_from"] = model
         self.limits = limits_in_force.get()
         self._duration_ns = inference.duration_ns
 
