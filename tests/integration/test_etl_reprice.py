@@ -219,7 +219,7 @@ def test_states_are_kept_and_an_unpriced_call_gets_its_price(home: Home) -> None
             call(1, usage_source="estimated", cost_status="estimated"),
             call(2, status="partial", cost_status="partial"),
             call(3, request_model="in-house", cost_status="unpriced", **nothing),
-            call(4, cache_hit=True, cost_usd=USD(0), input_cost_usd=USD(0), output_cost_usd=USD(0),
+            call(4, cache_hit=True, input_tokens=0, cost_usd=USD(0), input_cost_usd=USD(0), output_cost_usd=USD(0),
                  cache_savings_usd=USD("0.0026")),
             call(5, service_tier="flex", cost_status="estimated"),
         ],
@@ -236,7 +236,7 @@ def test_states_are_kept_and_an_unpriced_call_gets_its_price(home: Home) -> None
         ("priced", USD(0)),
         ("estimated", USD("0.00102")),
     ]
-    assert found["r4"]["cache_savings_usd"] == USD("0.00102")
+    assert found["r4"]["cache_savings_usd"] == USD("0.0026")
     changes = {one.model: one.status_changes for one in report.changes}
     assert changes == {"gpt-4o": {}, "in-house": {"unpriced→priced": 1}}
     house = next(one for one in report.changes if one.model == "in-house")

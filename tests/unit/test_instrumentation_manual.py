@@ -153,6 +153,14 @@ def test_langchain_chunks_are_differences(events: MemoryWriter) -> None:
     assert (call.response_model, call.finish_reason) == ("claude-sonnet-4-5", "end_turn")
 
 
+def test_the_last_event_of_cohere(events: MemoryWriter) -> None:
+    billed = {"billed_units": {"input_tokens": 5, "output_tokens": 10}}
+    stream = [{"type": "content-delta", "delta": {"message": {"content": {"text": "hi"}}}},
+              {"type": "message-end", "delta": {"finish_reason": "COMPLETE", "usage": billed}}]  # fmt: skip
+    call = recorded(events, stream, provider="cohere", model="command-r")
+    assert (call.input_tokens, call.output_tokens, call.finish_reason) == (5, 10, "complete")
+
+
 def test_a_realtime_event_as_it_comes_over_the_websocket(events: MemoryWriter) -> None:
     done = {"type": "response.done", "response": {"object": "realtime.response", "status": "completed",
             "usage": {"input_tokens": 100, "output_tokens": 20, "input_token_details": {"cached_tokens": 64},

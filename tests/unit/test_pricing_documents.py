@@ -161,6 +161,11 @@ def test_dicts_of_boto3() -> None:
     assert usage_of("aws.bedrock", event) == Usage(output_tokens=3)
 
 
+def test_an_answer_of_ollama() -> None:
+    answer = {"model": "llama3.2", "done": True, "prompt_eval_count": 26, "eval_count": 298}
+    assert usage_of("ollama", standing(answer)) == Usage(input_tokens=26, output_tokens=298)
+
+
 def test_litellm_tells_cache_writes_in_details_of_its_own() -> None:
     usage = {
         "prompt_tokens": 650,

@@ -7,9 +7,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from tollmeter.instrumentation.tap.wires import WIRE_ANTHROPIC, WIRE_BEDROCK, WIRE_GEMINI, WIRE_OPENAI, WIRES
+from tollmeter.instrumentation.tap.wires import (
+    WIRE_ANTHROPIC,
+    WIRE_BEDROCK,
+    WIRE_COHERE,
+    WIRE_GEMINI,
+    WIRE_OLLAMA,
+    WIRE_OPENAI,
+    WIRES,
+)
 from tollmeter.pricing import documents
-from tollmeter.pricing.shapes import bedrock, cohere, langchain
+from tollmeter.pricing.shapes import bedrock, langchain
 from tollmeter.pricing.shapes.fields import mapping, mappings
 
 if TYPE_CHECKING:
@@ -50,9 +58,7 @@ def _read_bedrock(call: Call, document: dict[str, Any]) -> str:
 
 
 def _read_cohere(call: Call, document: dict[str, Any]) -> str:
-    error = WIRES[WIRE_OPENAI].read_document(call, document)
-    call.usage = cohere.usage_of(document) or call.usage
-    return error
+    return WIRES[WIRE_COHERE].read_document(call, dict(mapping(document, "response", "delta")) or document)
 
 
 def _read_langchain(call: Call, document: dict[str, Any]) -> str:
@@ -74,6 +80,7 @@ _READERS: Final[dict[str, Callable[[Call, dict[str, Any]], str]]] = {
     documents.SHAPE_GEMINI: WIRES[WIRE_GEMINI].read_document,
     documents.SHAPE_BEDROCK: _read_bedrock,
     documents.SHAPE_COHERE: _read_cohere,
+    documents.SHAPE_OLLAMA: WIRES[WIRE_OLLAMA].read_document,
     documents.SHAPE_LANGCHAIN: _read_langchain,
 }
 

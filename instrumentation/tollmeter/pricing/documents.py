@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any, Final
 
-from tollmeter.model.names import PROVIDER_ANTHROPIC, PROVIDER_BEDROCK
-from tollmeter.pricing.shapes import anthropic, bedrock, cohere, gemini, langchain, openai
+from tollmeter.model.names import PROVIDER_ANTHROPIC, PROVIDER_BEDROCK, PROVIDER_COHERE
+from tollmeter.pricing.shapes import anthropic, bedrock, cohere, gemini, langchain, ollama, openai
 from tollmeter.pricing.shapes.fields import decoded, mapping
 from tollmeter.pricing.usage import Usage
 
@@ -20,8 +20,8 @@ SHAPE_GEMINI: Final = "gemini"
 SHAPE_BEDROCK: Final = "bedrock"
 SHAPE_COHERE: Final = "cohere"
 SHAPE_LANGCHAIN: Final = "langchain"
+SHAPE_OLLAMA: Final = "ollama"
 
-_PROVIDER_COHERE: Final = "cohere"
 _BULK: Final = "data"  # vectors and images, which say nothing that is counted
 _MAX_DEPTH: Final = 8
 _DUMPS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
@@ -30,9 +30,18 @@ _DUMPS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("to_dict", {}),
     ("dict", {}),
 )
-_BEDROCK_MARKS: Final = frozenset({"ResponseMetadata", "amazon-bedrock-invocationMetrics", "chunk", "stopReason"})
-_GEMINI_MARKS: Final = frozenset({"usageMetadata", "candidates", "modelVersion", "promptFeedback"})
-_OPENAI_MARKS: Final = frozenset({"choices", "object"})
+_MARKS: Final = (
+    (SHAPE_GEMINI, frozenset({"usageMetadata", "candidates", "modelVersion", "promptFeedback"})),
+    (SHAPE_BEDROCK, frozenset({"ResponseMetadata", "amazon-bedrock-invocationMetrics", "stopReason"})),
+    (SHAPE_OLLAMA, frozenset({"prompt_eval_count", "eval_count", "done_reason"})),
+    (SHAPE_OPENAI, frozenset({"choices", "object"})),
+)
+"""Fields that only one shape has."""
+_BY_PROVIDER: Final = {
+    PROVIDER_BEDROCK: SHAPE_BEDROCK,
+    PROVIDER_ANTHROPIC: SHAPE_ANTHROPIC,
+    PROVIDER_COHERE: SHAPE_COHERE,
+}
 
 
 def usage_of(provider: str, answer: object) -> Usage | None:
@@ -61,6 +70,7 @@ def usage_of_document(shape: str, document: dict[str, Any]) -> Usage | None:
         SHAPE_GEMINI: gemini.usage_of,
         SHAPE_COHERE: cohere.usage_of,
         SHAPE_LANGCHAIN: langchain.usage_of,
+        SHAPE_OLLAMA: ollama.usage_of,
     }
     return functions.get(shape, openai.usage_of)(document)
 
@@ -79,23 +89,18 @@ def document_of(answer: object) -> dict[str, Any] | None:
 
 def shape_of(provider: str, document: Mapping[str, Any]) -> str:
     """Whose words a document speaks: told by the document, and by the provider only where that says nothing."""
-    kind = str(document.get("type", ""))
     if langchain.is_document(document):
         return SHAPE_LANGCHAIN
-    if not _GEMINI_MARKS.isdisjoint(document):
-        return SHAPE_GEMINI
-    if not _BEDROCK_MARKS.isdisjoint(document) or "inputTokens" in mapping(document, "usage"):
+    marked = next((shape for shape, marks in _MARKS if not marks.isdisjoint(document)), "")
+    if not marked and "inputTokens" in mapping(document, "usage"):
         return SHAPE_BEDROCK
-    if not _OPENAI_MARKS.isdisjoint(document) or kind.startswith("response."):
+    return marked or _by_kind(str(document.get("type", ""))) or _BY_PROVIDER.get(provider, SHAPE_OPENAI)
+
+
+def _by_kind(kind: str) -> str:
+    if kind.startswith("response."):
         return SHAPE_OPENAI
-    if anthropic.is_document(document) or kind.startswith(("message_", "content_block_")):
-        return SHAPE_ANTHROPIC
-    by_provider = {
-        PROVIDER_BEDROCK: SHAPE_BEDROCK,
-        PROVIDER_ANTHROPIC: SHAPE_ANTHROPIC,
-        _PROVIDER_COHERE: SHAPE_COHERE,
-    }
-    return by_provider.get(provider, SHAPE_OPENAI)
+    return SHAPE_ANTHROPIC if kind == "message" or kind.startswith(("message_", "content_block_")) else ""
 
 
 def _bedrock(document: dict[str, Any]) -> Usage | None:

@@ -29,14 +29,15 @@ _TEXTS: Final = (
     "provider", "request_model", "response_model", "service_tier", "resource_id", "inference_region", "status",
 )  # fmt: skip
 _QUERY: Final = f"""
-    SELECT event_id, "timestamp", coalesce(cache_hit, FALSE), usage_source,
+    SELECT event_id, "timestamp", usage_source,
         {", ".join(f"coalesce({name}, '')" for name in _TEXTS)},
         {", ".join(USAGE_COLUMNS)},
         {", ".join(f"CAST({name} * 1000000000000 AS BIGINT)" for name in AMOUNT_COLUMNS)}, cost_status, price_ref
     FROM llm_calls
     WHERE usage_source <> '{USAGE_MISSING}' AND cost_status <> '{COST_INCONSISTENT}'
+        AND NOT coalesce(cache_hit, FALSE)
 """  # noqa: S608 - names are the registry's
-_PLACES: Final = 4 + len(_TEXTS)
+_PLACES: Final = 3 + len(_TEXTS)
 _amounts_of: Final = attrgetter(
     "total_picousd", "input_picousd", "output_picousd", "cache_read_picousd", "cache_write_picousd", "fees_picousd",
     "cache_savings_picousd",
@@ -59,7 +60,8 @@ class Difference(NamedTuple):
 def differences(home: Home, calls: Table, day: date, book: PriceBook) -> Iterator[list[Difference]]:
     """The calls of a day that the book prices otherwise than they are priced, some ten thousand calls at a time.
 
-    A call whose usage is missing or contradicts itself has nothing to be priced by, and is left as it is.
+    A call whose usage is missing or contradicts itself has nothing to be priced by, and is left as it is; so is an
+    answer of the service's own cache, which consumed nothing.
     """
     files = data_files(calls, [day])
     if not files:
@@ -73,7 +75,7 @@ def differences(home: Home, calls: Table, day: date, book: PriceBook) -> Iterato
 
 
 def _difference(row: tuple[Any, ...], day: date, book: PriceBook) -> Difference | None:
-    event_id, at, cache_hit, source, provider, asked, answered, tier, resource, region, status = row[:_PLACES]
+    event_id, at, source, provider, asked, answered, tier, resource, region, status = row[:_PLACES]
     *amounts, cost_status, price_ref = row[_PLACES + len(USAGE_COLUMNS) :]
     new = price_call(
         book,
@@ -86,7 +88,6 @@ def _difference(row: tuple[Any, ...], day: date, book: PriceBook) -> Difference 
         service_tier=tier,
         resource_id=resource,
         region=region,
-        cache_hit=cache_hit,
     )
     if new.status == cost_status and _amounts_of(new) == tuple(amounts) and is_same_row(new.price_ref, price_ref or ""):
         return None
