@@ -7,6 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from tollmeter.etl.batch import Batch
+from tollmeter.etl.commitments import derive_commitments
 from tollmeter.etl.discover import RawObject, list_objects
 from tollmeter.etl.lake import existing_tables, open_tables, snapshots_of
 from tollmeter.etl.lock import etl_lock
@@ -16,6 +17,7 @@ from tollmeter.etl.rollups import derive
 from tollmeter.model.events import utc_now
 from tollmeter.model.names import TABLE_LEDGER
 from tollmeter.model.settings import Settings
+from tollmeter.pricing.book import open_book
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -35,6 +37,7 @@ def run(home: Home, *, progress: Progress | None = None, settings: Settings | No
         LockedError: another run is under way on this home.
         InvariantError: rows were lost or doubled; the batch is left unfinished and the ledger untouched.
         ConflictError: other writers were faster at every attempt; running again helps.
+        DefinitionError: the price overlay says something that is not allowed; what was read has landed.
         MissingExtraError: the `etl` extra is not installed.
     """
     started = monotonic()
@@ -46,12 +49,21 @@ def run(home: Home, *, progress: Progress | None = None, settings: Settings | No
         for plan in _batches(home, tables[TABLE_LEDGER], memory):
             memory.begin(plan)
             tally.add(Batch(home, tables, memory, plan, chosen.environment).carry_out(done))
-        if days := memory.days():
-            derive(home, tables, days)
-            memory.rolled_up()
+        _derive(home, tables, memory, chosen.price_overlay)
     report = tally.report(monotonic() - started)
     report.check()
     return report
+
+
+def _derive(home: Home, tables: dict[str, Table], memory: Memory, overlay: str) -> None:
+    """Bring what is derived up to date; the days are remembered until all of it is."""
+    days = memory.days()
+    if days:
+        derive(home, tables, days)
+    if overlay:
+        derive_commitments(home, tables, open_book(overlay).commitments, days, utc_now())
+    if days:
+        memory.rolled_up()
 
 
 def pending_objects(home: Home, ledger: Table | None = None) -> list[RawObject]:

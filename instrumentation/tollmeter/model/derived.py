@@ -1,4 +1,4 @@
-"""Columns of the tables that the ETL derives: quarantine, ledger and hourly rollups.
+"""Columns of the tables that the ETL derives: quarantine, ledger, hourly rollups and hours of commitments.
 
 Kept beside the event columns so that whoever writes these tables and whoever queries them read one definition.
 """
@@ -10,6 +10,7 @@ from typing import Final
 
 from tollmeter.model.columns import Column
 from tollmeter.model.names import (
+    TABLE_COMMITMENTS,
     TABLE_LEDGER,
     TABLE_QUARANTINE,
     TABLE_ROLLUP_CALLS,
@@ -23,6 +24,7 @@ LATENCY_GAMMA: Final = 1.02
 _Q, _L = (TABLE_QUARANTINE,), (TABLE_LEDGER,)
 _RC, _RR, _RL = (TABLE_ROLLUP_CALLS,), (TABLE_ROLLUP_REQUESTS,), (TABLE_ROLLUP_LATENCY,)
 _ROLLUPS: Final = _RC + _RR + _RL
+_H = (TABLE_COMMITMENTS,)
 
 DERIVED_COLUMNS: Final[tuple[Column, ...]] = (
     Column("object_key", "string", "", "raw object the line stands in, relative to raw/", _Q + _L, required=True),
@@ -35,32 +37,38 @@ DERIVED_COLUMNS: Final[tuple[Column, ...]] = (
     Column("landed", "int", "rows", "rows landed in the event tables", _L, required=True),
     Column("duplicates", "int", "lines", "lines whose event_id had landed before", _L, required=True),
     Column("quarantined", "int", "lines", "lines that went to quarantine", _L, required=True),
-    Column("event_date", "date", "UTC", "day of the rows; for quarantine the day of ingestion", _Q + _ROLLUPS, required=True),
-    Column("hour", "timestamp", "UTC", "start of the hour", _ROLLUPS, required=True),
+    Column("event_date", "date", "UTC", "day of the rows; for quarantine the day of ingestion", _Q + _ROLLUPS + _H, required=True),
+    Column("hour", "timestamp", "UTC", "start of the hour", _ROLLUPS + _H, required=True),
     Column("metric", "string", "", "http.duration_ms, llm.latency_ms or llm.ttft_ms", _RL, required=True),
     Column("service", "string", "", "service", _ROLLUPS, required=True),
     Column("environment", "string", "", "environment", _ROLLUPS),
     Column("route", "string", "", "route template", _ROLLUPS),
-    Column("provider", "string", "", "provider", _RC + _RL),
-    Column("model", "string", "", "model that answered, else the model asked for", _RC + _RL),
+    Column("commitment", "string", "", "name of the commitment in the price overlay", _H, required=True),
+    Column("provider", "string", "", "provider", _RC + _RL + _H),
+    Column("resource_id", "string", "", "deployment or provisioned throughput that is paid by the hour", _H, required=True),
+    Column("model", "string", "", "model that answered, else the model asked for; of a commitment the one it names", _RC + _RL + _H),
     Column("tenant_id", "string", "", "tenant", _RC),
     Column("team", "string", "", "team", _RC),
     Column("feature", "string", "", "feature", _RC),
     Column("status", "string", "", "ok, error or partial", _RC),
     Column("error_type", "string", "", "class or code of the error", _RC),
     Column("status_class", "string", "", "2xx, 3xx, 4xx, 5xx or none", _RR),
-    Column("calls", "int", "calls", "model calls", _RC, required=True),
+    Column("calls", "int", "calls", "model calls", _RC + _H, required=True),
     Column("errors", "int", "", "failed calls, or requests answered with 5xx", _RC + _RR, required=True),
     Column("partial_calls", "int", "calls", "abandoned streams", _RC, required=True),
     Column("throttles", "int", "calls", "calls answered with 429", _RC, required=True),
     Column("unpriced_calls", "int", "calls", "calls whose cost is unknown", _RC, required=True),
     Column("estimated_calls", "int", "calls", "calls whose usage was estimated", _RC, required=True),
-    Column("input_tokens", "int", "tokens", "sum", _RC, required=True),
-    Column("output_tokens", "int", "tokens", "sum", _RC, required=True),
+    Column("input_tokens", "int", "tokens", "sum", _RC + _H, required=True),
+    Column("output_tokens", "int", "tokens", "sum", _RC + _H, required=True),
     Column("cache_read_tokens", "int", "tokens", "sum", _RC, required=True),
     Column("cache_write_tokens", "int", "tokens", "sum", _RC, required=True),
     Column("reasoning_tokens", "int", "tokens", "sum", _RC, required=True),
-    Column("cost_usd", "money_sum", "USD", "sum over priced calls", _RC),
+    Column("capacity_tokens", "int", "tokens", "what the commitment could have served; null where its capacity is not known", _H),
+    Column("used_share", "float", "", "tokens over capacity, at most 1; null where it cannot be told", _H),
+    Column("idle_share", "float", "", "the rest of the hour's capacity", _H),
+    Column("cost_usd", "money_sum", "USD", "sum over priced calls; of a commitment what the hour costs, used or not", _RC + _H),
+    Column("idle_cost_usd", "money_sum", "USD", "the idle share's part of the cost", _H),
     Column("cache_savings_usd", "money_sum", "USD", "sum", _RC),
     Column("requests", "int", "requests", "requests served", _RR, required=True),
     Column("client_disconnects", "int", "requests", "clients that left early", _RR, required=True),
@@ -70,7 +78,7 @@ DERIVED_COLUMNS: Final[tuple[Column, ...]] = (
     Column("batch_id", "string", "", "the ETL batch that wrote the row", _Q + _L, required=True),
 )  # fmt: skip
 
-DERIVED_TABLES: Final = (*_Q, *_L, *_ROLLUPS)
+DERIVED_TABLES: Final = (*_Q, *_L, *_ROLLUPS, *_H)
 
 
 def bucket_of(value_ms: float) -> int:

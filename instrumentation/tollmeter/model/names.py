@@ -23,6 +23,7 @@ TABLE_LEDGER: Final = "ingest_ledger"
 TABLE_ROLLUP_CALLS: Final = "rollup_calls_hourly"
 TABLE_ROLLUP_REQUESTS: Final = "rollup_requests_hourly"
 TABLE_ROLLUP_LATENCY: Final = "rollup_latency_hourly"
+TABLE_COMMITMENTS: Final = "commitment_hours"
 TABLE_OF_KIND: Final = {
     KIND_REQUEST: TABLE_REQUESTS,
     KIND_LLM_CALL: TABLE_LLM_CALLS,

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
+from tollmeter.etl.commitments import derive_commitments
 from tollmeter.etl.lake import days_of, existing_tables, open_tables, snapshots_of, summary_count
 from tollmeter.etl.lock import etl_lock
 from tollmeter.etl.plan import Memory
@@ -104,6 +105,8 @@ def _reprice(home: Home, asked: _Asked, settings: Settings) -> RepriceReport:
             staged.begin(plan)
             _carry_out(home, tables, staged, plan, settings)
         staged.forget()
+        if asked.book.overlay:
+            derive_commitments(home, tables, asked.book.commitments, (), utc_now())
     return report
 
 
