@@ -47,6 +47,10 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._own.seen.append({name.lower(): value for name, value in self.headers.items()})
         self.rfile.read(int(self.headers.get("content-length") or 0))
+        if self.headers.get("transfer-encoding") == "chunked":
+            while size := int(self.rfile.readline(), 16):
+                self.rfile.read(size + 2)
+            self.rfile.readline()
         case, _, argument = self.headers.get("x-case", "plain").partition(":")
         getattr(self, f"_{case}")(argument)
 

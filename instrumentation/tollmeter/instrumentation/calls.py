@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
@@ -100,7 +99,7 @@ class Call:
     @guarded(default=None)
     def fail(self, error: BaseException) -> None:
         """The call ended in an exception; a cancelled one is partial, not failed."""
-        gone = isinstance(error, asyncio.CancelledError | GeneratorExit | KeyboardInterrupt)
+        gone = not isinstance(error, Exception)  # CancelledError of asyncio, Cancelled of trio, GeneratorExit, …
         self.finish(names.STATUS_PARTIAL if gone else names.STATUS_ERROR, type(error).__name__)
 
     @guarded(default=None)
