@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
-import brotli  # type: ignore[import-untyped]  # it has no types
+import brotli
 import pytest
 from asking_server import USAGE, stream
 from hypothesis import given
