@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
+from tollmeter.cli.main import main
 from tollmeter.pricing.table import TABLE_PATH
 
 COMMAND = Path(sys.executable).with_name("tollmeter")
 
 
-def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
+def _command(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([COMMAND, "prices", *arguments], capture_output=True, text=True, check=False, timeout=60)
+
+
+def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command in this process: what it prints and how it exits, without its start."""
+    out, err = io.StringIO(), io.StringIO()
+    with patch.object(sys, "argv", ["tollmeter", "prices", *arguments]), redirect_stdout(out), redirect_stderr(err):
+        try:
+            main()
+            code: object = 0
+        except SystemExit as ended:
+            code = ended.code
+    return subprocess.CompletedProcess(arguments, int(str(code or 0)), out.getvalue(), err.getvalue())
 
 
 def _json(*arguments: str) -> Any:
@@ -32,14 +48,14 @@ def test_lookup_shows_the_row_that_held_on_the_day() -> None:
 
 
 def test_lookup_shows_thresholds() -> None:
-    done = _run("lookup", "gemini-2.5-pro", "--provider", "gcp.gemini")
+    done = _command("lookup", "gemini-2.5-pro", "--provider", "gcp.gemini")
     assert done.returncode == 0
     assert "200,000 input tokens" in done.stdout
     assert "google/gemini-2.5-pro" in done.stdout
 
 
 def test_lookup_of_an_unknown_model_names_near_ones() -> None:
-    done = _run("lookup", "gpt4o")
+    done = _command("lookup", "gpt4o")
     assert done.returncode == 2
     assert "did you mean" in done.stderr
     assert "gpt-4o" in done.stderr

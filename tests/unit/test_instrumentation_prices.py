@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -80,3 +82,28 @@ def test_a_broken_overlay_is_logged_and_its_costs_are_estimates(
     assert (event.cost_status, event.cost_usd) == ("estimated", Decimal("2.5"))
     assert event.price_ref == "genai-prices 0.2.3 openai/gpt-4o; acme.yaml unread"
     assert event.losses == {"price_overlay_unread": 1}
+
+
+def test_without_pyyaml_costs_are_estimates_and_the_extra_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    path = tmp_path / "acme.yaml"
+    path.write_text(OVERLAY)
+    with caplog.at_level(logging.ERROR, "tollmeter"):
+        event = recorded(path, "openai", "gpt-4o")
+    assert "pip install 'tollmeter[overlay]'" in caplog.text
+    assert event.cost_status == "estimated"
+
+
+def test_a_service_loads_yaml_only_for_an_overlay_of_yaml(tmp_path: Path) -> None:
+    path = tmp_path / "acme.json"
+    path.write_text('{"currency": "USD"}')
+    code = f"""
+import sys
+from tollmeter.instrumentation import instrument
+from tollmeter.instrumentation.writer import MemoryWriter
+instrument(writer=MemoryWriter(), mode="lean", service="s", price_overlay={str(path)!r})
+sys.exit("yaml" in sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -203,3 +203,89 @@ def test_the_host_may_round_its_own_decimals() -> None:
 def test_an_unknown_rule_is_an_error() -> None:
     with pytest.raises(ValueError, match="'fuzzy' is not known"):
         is_match(["fuzzy", "x"], "x")
+
+
+SONNET = "anthropic.claude-sonnet-4-5-20250929-v1:0"
+
+
+@pytest.mark.parametrize(
+    ("model", "usd"),
+    [
+        (f"global.{SONNET}", "3"),
+        *((f"{geography}.{SONNET}", "3.3") for geography in ("us", "eu", "apac", "jp", "au", "us-gov")),
+        (SONNET, "3.3"),
+        (f"arn:aws:bedrock:us-east-1::foundation-model/{SONNET}", "3.3"),
+        (f"arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.{SONNET}", "3.3"),
+        (f"arn:aws:bedrock:eu-west-1:123456789012:inference-profile/global.{SONNET}", "3"),
+    ],
+)
+def test_bedrock_regional_and_geographic_profiles(model: str, usd: str) -> None:
+    """Case 11."""
+    assert _usd(price("aws.bedrock", model, Usage(input_tokens=1_000_000, output_tokens=0), at=NOW)) == Decimal(usd)
+
+
+@pytest.mark.parametrize(
+    ("provider", "model"),
+    [("anthropic", CLAUDE), ("aws.bedrock", f"us.{SONNET}"), ("aws.bedrock", f"global.{SONNET}")],
+)
+def test_a_write_for_an_hour_costs_1_6_times_one_for_five_minutes(provider: str, model: str) -> None:
+    """Case 11."""
+    short = Usage(input_tokens=100_000, cache_write_tokens=100_000, output_tokens=0)
+    long = Usage(input_tokens=100_000, cache_write_tokens=100_000, cache_write_1h_tokens=100_000, output_tokens=0)
+    costs = [price(provider, model, usage, at=NOW) for usage in (short, long)]
+    assert _usd(costs[1]) == _usd(costs[0]) * Decimal("1.6")
+    assert [cost.status for cost in costs] == [COST_PRICED, COST_PRICED]
+
+
+def test_a_write_for_an_hour_whose_price_is_not_known_is_an_estimate() -> None:
+    usage = Usage(input_tokens=10, cache_write_tokens=10, output_tokens=0)
+    longer = Usage(input_tokens=10, cache_write_tokens=10, cache_write_1h_tokens=1, output_tokens=0)
+    book = _book(_model("m", input_mtok="3", cache_write_mtok="3.75", output_mtok="15"))
+    found = [book.price("acme", "m", each, at=NOW) for each in (usage, longer)]
+    assert [(cost.status, _usd(cost)) for cost in found] == [
+        (COST_PRICED, Decimal("0.0000375")),
+        (COST_ESTIMATED, Decimal("0.0000375")),
+    ]
+
+
+@pytest.mark.parametrize("model", ["amazon.nova-pro-v1:0", "eu.amazon.nova-lite-v1:0", "us.amazon.nova-micro-v1:0"])
+def test_novas_cache_reads_cost_a_quarter_and_not_nothing(model: str) -> None:
+    """Case 11."""
+    cached = Usage(input_tokens=1_000_000, cache_read_tokens=1_000_000, output_tokens=0)
+    plain = Usage(input_tokens=1_000_000, output_tokens=0)
+    costs = [_usd(price("aws.bedrock", model, usage, at=NOW)) for usage in (plain, cached)]
+    assert 0 < costs[1] == costs[0] / 4
+
+
+def test_anthropics_inference_in_the_us_costs_a_tenth_more() -> None:
+    """Case 12: on tokens of every class, and not on searches."""
+    usage = Usage(
+        input_tokens=100_000, cache_read_tokens=40_000, cache_write_tokens=10_000, output_tokens=1_000,
+        server_tool_calls={"web_search": 1},
+    )  # fmt: skip
+    costs = [price("anthropic", "claude-opus-5", usage, at=NOW, region=region) for region in ("", "global", "us")]
+    assert costs[0] == costs[1]
+    assert _usd(costs[2]) - Decimal("0.01") == (_usd(costs[0]) - Decimal("0.01")) * Decimal("1.1")
+    assert costs[2].price_ref.endswith("; premium supplement.json#anthropic-us-only 2026-02-01")
+
+
+@pytest.mark.parametrize(("tier", "share"), [("batch", "0.5"), ("fast", "2"), ("", "1")])
+def test_anthropics_tiers(tier: str, share: str) -> None:
+    """Case 12."""
+    usage = Usage(input_tokens=1_000, output_tokens=1_000)
+    cost = price("anthropic", "claude-opus-5", usage, at=NOW, service_tier=tier)
+    assert (cost.status, _usd(cost)) == (COST_PRICED, Decimal("0.03") * Decimal(share))
+
+
+def test_grok_above_its_threshold() -> None:
+    """Case 5: 162,732 + 1,308 tokens at 6 and 30 USD, the whole request."""
+    book = _book(_model("m", input_mtok=["3", [128_000, "6"]], output_mtok=["15", [128_000, "30"]]))
+    assert _usd(book.price("acme", "m", Usage(input_tokens=162_732, output_tokens=1_308), at=NOW)) == Decimal(
+        "1.015632"
+    )
+
+
+def test_media_that_overlap_what_was_written_are_inconsistent_and_never_negative() -> None:
+    book = _book(_model("m", input_mtok="1", output_mtok="1", cache_write_mtok="2", input_audio_mtok="3"))
+    usage = Usage(input_tokens=100, cache_write_tokens=80, input_audio_tokens=80, output_tokens=0)
+    assert book.price("acme", "m", usage, at=NOW).status == COST_INCONSISTENT

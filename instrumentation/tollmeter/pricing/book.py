@@ -21,6 +21,7 @@ from tollmeter.pricing.usage import Usage
 if TYPE_CHECKING:
     from tollmeter.pricing.explain import Reason
 
+SUPPLEMENT_PATH: Final = Path(__file__).with_name("supplement.json")
 _CACHE_SIZE: Final = 4096
 _Key = tuple[str, str, str, str, str]  # the fields of Asked
 
@@ -31,17 +32,20 @@ class PriceBook:
     Args:
         table: the table, as `read_table` gives it.
         overlay: what is laid over it, as `read_overlay` gives it.
+        supplement: what the table lacks and everybody pays; it lies below the overlay.
         unread: name of an overlay that should be there and could not be read: every cost is then an estimate, because
             list prices may stand in for negotiated ones.
     """
 
-    def __init__(self, table: Table, overlay: Overlay | None = None, *, unread: str = "") -> None:
+    def __init__(
+        self, table: Table, overlay: Overlay | None = None, *, supplement: Overlay | None = None, unread: str = ""
+    ) -> None:
         self.catalog = Catalog(table)
         self.source = self.catalog.source
         self.overlay = overlay
         self.commitments: tuple[Commitment, ...] = overlay.commitments if overlay else ()
         self._unread = unread
-        self._overlays = (overlay,) if overlay else ()
+        self._overlays = tuple(each for each in (overlay, supplement) if each is not None)
         self._resolver = Resolver(self.catalog, self._overlays)
         self._known: dict[_Key, tuple[datetime, datetime, Rates | None]] = {}
 
@@ -164,23 +168,28 @@ def open_book(overlay: str | Path | None = None) -> PriceBook:
 
 @lru_cache(maxsize=8)
 def _opened(path: Path, _modified_ns: int, _size: int) -> PriceBook:
-    return PriceBook(_shipped(), read_overlay(path))
+    return PriceBook(_table(), read_overlay(path), supplement=_supplement())
 
 
 @cache
-def _shipped() -> Table:
+def _table() -> Table:
     return read_table()
+
+
+@cache
+def _supplement() -> Overlay:
+    return read_overlay(SUPPLEMENT_PATH)
 
 
 @cache
 def default_book() -> PriceBook:
     """The price book over the table that ships with Tollmeter, read on first use (a few milliseconds)."""
-    return PriceBook(_shipped())
+    return PriceBook(_table(), supplement=_supplement())
 
 
 def doubtful_book(unread: str) -> PriceBook:
     """The shipped book where an overlay is set but could not be read: every cost it gives is marked `estimated`."""
-    return PriceBook(_shipped(), unread=unread)
+    return PriceBook(_table(), supplement=_supplement(), unread=unread)
 
 
 def price(

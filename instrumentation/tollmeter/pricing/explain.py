@@ -62,7 +62,8 @@ def _of_overlay(catalog: Catalog, overlay: Overlay, asked: Asked, at: datetime, 
             if _concerns(entry, call, asked):
                 ref = overlay.ref(entry)
                 taken = ref in quote.rows or any(fee.ref == ref for fee in quote.fees.values())
-                yield Reason(layer, ref, taken, _says(entry) if taken else _why_not(entry, call, at))
+                why = _says(entry) if taken else _why_not(entry, call, at)
+                yield Reason(layer, ref, taken, why + (f" ({entry.note})" if entry.note else ""))
 
 
 def _concerns(entry: Dated, call: Call, asked: Asked) -> bool:

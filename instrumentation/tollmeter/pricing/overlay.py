@@ -12,11 +12,15 @@ from tollmeter.pricing.quote import Prices
 
 
 class Dated(msgspec.Struct, frozen=True, kw_only=True):
-    """An entry that holds from `valid_from` until just before `valid_until` (UTC); None means that no end is known."""
+    """An entry that holds from `valid_from` until just before `valid_until` (UTC); None means that no end is known.
+
+    `note` is for people: a contract, a source.
+    """
 
     name: str
     valid_from: datetime
     valid_until: datetime | None = None
+    note: str = ""
 
     def holds(self, at: datetime) -> bool:
         """Whether the entry holds at a time, which must have a zone."""

@@ -21,6 +21,7 @@ PERCENT_PLACES: Final = 4
 MOST_USD: Final = 1_000_000
 MOST_TOKENS: Final = 1_000_000_000_000
 MOST_PREMIUM: Final = 1000
+MOST_NOTE: Final = 512
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 TEXT: Final = re.compile(r"[\x21-\x7e]{1,256}")
 MODEL: Final = re.compile(r"[^\s*]{1,255}\*?")
@@ -104,7 +105,9 @@ def _dated(section: Section) -> dict[str, Any]:
     if end and valid_until and valid_until <= valid_from:
         raise end.refused("a time after valid_from")
     name = section.entry("name").text(NAME, _NAME_ALLOWED)
-    return {"name": name, "valid_from": valid_from, "valid_until": valid_until}
+    note = section.optional("note")
+    text = note.text_up_to(MOST_NOTE) if note else ""
+    return {"name": name, "valid_from": valid_from, "valid_until": valid_until, "note": text}
 
 
 def _text(section: Section, key: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from tollmeter.pricing.overlay_file import MODEL, MOST_PREMIUM, MOST_TOKENS, MOST_USD, NAME, TEXT
+from tollmeter.pricing.overlay_file import MODEL, MOST_NOTE, MOST_PREMIUM, MOST_TOKENS, MOST_USD, NAME, TEXT
 from tollmeter.pricing.units import UNITS
 
 SCHEMA_FILE: Final = "price-overlay.schema.json"
@@ -16,6 +16,7 @@ _NAME: Final = {
 }
 _TEXT: Final = {"type": "string", "pattern": f"^{TEXT.pattern}$"}
 _MODEL: Final = _TEXT | {"pattern": f"^{MODEL.pattern}$", "description": "a model, or the start of names and a '*'"}
+_NOTE: Final = {"type": "string", "maxLength": MOST_NOTE, "description": "for people: a contract, a source"}
 _MOMENT: Final = {
     "type": "string",
     "pattern": r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2}))?$",
@@ -65,7 +66,7 @@ def overlay_schema() -> dict[str, Any]:
 
 
 def _entries(own: dict[str, Any], *required: str) -> dict[str, Any]:
-    common = {"name": _NAME, "provider": _TEXT, "valid_from": _MOMENT, "valid_until": _MOMENT}
+    common = {"name": _NAME, "provider": _TEXT, "valid_from": _MOMENT, "valid_until": _MOMENT, "note": _NOTE}
     return {"type": "array", "items": _mapping(common | own, "name", "provider", "valid_from", *required)}
 
 

@@ -69,6 +69,7 @@ class Rates:
     priced: bool = True
     uncounted: bool = False
     splits: bool = False
+    lacks_hour: bool = False  # what is written for an hour is priced as what is written for five minutes
     free: bool = False
     committed: bool = False
     approximate: bool = False
@@ -106,7 +107,7 @@ class Rates:
         if read_cost < 0 or write_cost < 0 or total >= COST_LIMIT:
             return self.whole_cost(usage)
         return Cost(
-            COST_ESTIMATED if self.approximate else COST_PRICED,
+            COST_ESTIMATED if self.approximate or (long and self.lacks_hour) else COST_PRICED,
             self.price_ref,
             total,
             input_cost,
@@ -182,9 +183,8 @@ class Rates:
             return COST_PRICED
         if self.uncounted or (usage.server_tool_calls and self._fee_unknown(usage)):
             return COST_PARTIAL
-        if self.approximate or usage.source == USAGE_ESTIMATED or (self.splits and is_split_assumed(usage)):
-            return COST_ESTIMATED
-        return COST_PRICED
+        assumed = (self.splits and is_split_assumed(usage)) or (self.lacks_hour and usage.cache_write_1h_tokens)
+        return COST_ESTIMATED if assumed or self.approximate or usage.source == USAGE_ESTIMATED else COST_PRICED
 
     def _fee_unknown(self, usage: Usage) -> bool:
         return any(calls and tool not in self.fees for tool, calls in usage.server_tool_calls.items())
@@ -205,6 +205,7 @@ def compile_rates(quote: Quote) -> Rates:
         priced=bool(priced),
         uncounted=uncounted,
         splits=not _CACHED_MEDIA.isdisjoint(keys),
+        lacks_hour="cache_write_mtok" in keys and "cache_write_1h_mtok" not in keys,
         free=quote.free or quote.committed,
         committed=quote.committed,
         approximate=quote.approximate,
