@@ -161,6 +161,7 @@ class Call:
             parent_span_id=event.span_id,
             losses={},
             raw_usage="",
+            usage_method="",
             resource_id="",
             request_model=model,
             response_model=model,
