@@ -138,6 +138,24 @@ def test_a_request_built_before_the_limit_was_spent_is_refused_when_it_is_sent(
     assert provider.sent == 0
 
 
+@pytest.mark.parametrize("module", [httpx, httpx2], ids=["httpx", "httpx2"])
+@pytest.mark.parametrize("limit", [{"usd": 0}, {"usd": 1, "on_unpriced": "refuse"}], ids=["spent", "unpriced"])
+def test_an_sdk_that_wraps_what_send_raises_is_stopped_where_it_builds_the_request(
+    events: MemoryWriter, module: ModuleType, limit: dict[str, Any]
+) -> None:
+    for client in (module.Client(), module.AsyncClient()):
+        with spend_limit(**limit) as held, pytest.raises(SpendLimitError, match="the call to our-own was not sent"):
+            client.build_request("POST", URL, json={"model": "our-own", "messages": []})
+        assert (held.calls, held.refused_calls) == (0, 1)
+    assert [row.error_type for row in calls_of(events)] == ["SpendLimitError"] * 2
+
+
+def test_a_request_that_is_built_only_counts_for_nothing(events: MemoryWriter) -> None:
+    with spend_limit(usd=1, on_unpriced="refuse") as limit, httpx2.Client() as http:
+        http.build_request("POST", URL, json={"model": "gpt-4o", "messages": [], "max_tokens": 1000})
+    assert (limit.calls, limit.left_usd, calls_of(events)) == (0, Decimal(1), [])
+
+
 def test_other_requests_of_the_client_are_none_of_the_limits_business(events: MemoryWriter) -> None:
     provider = Provider()
     with spend_limit(usd=0), httpx2.Client(transport=httpx2.MockTransport(provider.respond)) as http:
