@@ -35,7 +35,7 @@ test: setup ## Every suite at a small size, after `make check`
 
 .PHONY: soak
 soak: setup ## The same suites at full size
-	TOLLMETER_KILLS=100 TOLLMETER_REPLAY_ROWS=2000 TOLLMETER_BROKEN_LINES=1000 $(BIN)/pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+	TOLLMETER_KILLS=100 TOLLMETER_REPLAY_ROWS=2000 TOLLMETER_BROKEN_LINES=1000 TOLLMETER_SDK_EVERY=1 $(BIN)/pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 .PHONY: check
 check: setup ## Lint, format, types, imports
@@ -53,6 +53,11 @@ bench: setup ## Cost of the instrumentation and speed of the ETL, beside others 
 golden: setup ## Rewrite generated pages and golden files; review the diff
 	TOLLMETER_UPDATE_GOLDEN=1 $(BIN)/pytest -q tests/golden
 
+.PHONY: sdks
+sdks: setup ## Every recording through the real SDKs; rewrites what they did with it (docs/sdks.md), review the diff
+	TOLLMETER_UPDATE_GOLDEN=1 TOLLMETER_SDK_EVERY=1 $(BIN)/pytest -q -n 2 --dist loadfile tests/sdks
+	TOLLMETER_UPDATE_GOLDEN=1 $(BIN)/pytest -q -n 0 tests/golden/test_sdks_page.py
+
 .PHONY: clean
 clean: ## Remove the environment and caches
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist .coverage
+	rm -rf .venv .venvs .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist .coverage

@@ -378,6 +378,20 @@ def test_an_inference_inside_a_call_is_a_call_of_its_own(client_module: ModuleTy
     assert (inner.parent_span_id, inner.request_id) == (outer.span_id, outer.request_id)
 
 
+@pytest.mark.parametrize(("seen", "status"), [(2, "partial"), (3, "ok")])
+def test_a_stream_left_after_its_stop_reason_is_whole(
+    client_module: ModuleType, events: MemoryWriter, seen: int, status: str
+) -> None:
+    http = client(client_module, streaming(client_module, sse(*ADVISED, done=False)))
+    with http.stream("POST", "https://api.anthropic.com/v1/messages", json=REQUEST) as response:
+        chunks = response.iter_raw()
+        for _ in range(seen):
+            next(chunks)
+    call = decode(events.lines[0])
+    assert isinstance(call, LlmCall)
+    assert (call.status, call.output_tokens) == (status, 40 if seen == 3 else 1)
+
+
 def test_gemini_is_read_by_its_path(client_module: ModuleType, events: MemoryWriter) -> None:
     documents = [
         {"candidates": [{"content": {"parts": [{"text": "a"}]}}], "usageMetadata": {"promptTokenCount": 8}},

@@ -46,7 +46,9 @@ class AnthropicScanner(EventScanner):
             return
         self.call.said = data if b'"usage"' in data else self.call.said
         self.error = read_document(self.call, document) or self.error
-        self.done = self.done or document.get("type") == "message_stop"
+        # The delta that says why it stopped has the last counts; some readers leave before `message_stop`.
+        stopped = document.get("type") == "message_stop" or mapping(document, "delta").get("stop_reason")
+        self.done = self.done or bool(stopped)
 
 
 def read_document(call: Call, document: Mapping[str, Any]) -> str:

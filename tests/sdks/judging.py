@@ -1,0 +1,157 @@
+"""Runs an SDK's driver and judges what came back: equal with and without the tap, and every attempt one true event."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import defaultdict
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+from urllib.parse import unquote
+
+from recorded import PROVIDERS, SELDOM_SEEN, Row, expected_counts, recorded_rows
+from sdks.venvs import SETS, python_of, run_with
+
+from tollmeter.model.events import LlmCall, decode
+
+GOLDEN: Final = SETS / "golden"
+DRIVER: Final = ("-m", "sdks.drivers.driving")
+_OPERATIONS: Final = {
+    "/completions": "text_completion",
+    "/embeddings": "embeddings",
+    ":batchEmbedContents": "embeddings",
+}
+_COUNTS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
+_WITHOUT_MODEL: Final = ("invoke", "ainvoke", "stream", "astream")
+"""LangChain names the deployment in the URL alone."""
+Answer = dict[str, Any]
+
+
+class Pair(NamedTuple):
+    """One call, made without the tap and with it."""
+
+    row: Row
+    bare: Answer
+    tapped: Answer
+
+
+class Verdict(NamedTuple):
+    """What an SDK did with the recordings, as the golden files and the page hold it."""
+
+    rows: int
+    """How many rows it has a method for."""
+    calls: dict[str, dict[str, int]]
+    """By variant: returned, refused (an error the provider sent), unparsed."""
+    unparsed: dict[str, list[str]]
+    """Rows answered 200 or never asked for, by what the SDK raised."""
+    without_method: dict[str, int]
+
+
+def judge(name: str, module: str, shared: Path, folder: Path, *, python: Path | None = None, every: int = 1) -> Verdict:
+    """Run the driver of a set over the recordings, or a sample, and hold every call to what its row says."""
+    out = folder / f"{name}.jsonl"
+    run_with(python or python_of(name), *DRIVER, module, shared, out, str(every))
+    answers = [json.loads(line) for line in out.read_text().splitlines()]
+    pairs = _pairs(answers, {row["id"]: row for row in recorded_rows(shared)})
+    assert pairs
+    for pair in pairs:
+        _judge(pair)
+    return _verdict(pairs, answers)
+
+
+def hold(name: str, verdict: Verdict) -> None:
+    """Hold a verdict over every row to its golden file; `make golden` writes it."""
+    path = GOLDEN / f"{name}.json"
+    text = json.dumps(verdict._asdict(), indent=1, sort_keys=True) + "\n"
+    if os.environ.get("TOLLMETER_UPDATE_GOLDEN"):
+        path.write_text(text)
+    assert path.read_text() == text, "run: make golden, and review the diff"
+
+
+def hold_sample(name: str, verdict: Verdict) -> None:
+    """Hold a verdict over some rows to what the golden file says of them."""
+    known = json.loads((GOLDEN / f"{name}.json").read_text())["unparsed"]
+    for reason, ids in verdict.unparsed.items():
+        assert set(ids) <= set(known.get(reason, ())), f"{reason}: run make golden, and review the diff"
+
+
+def _pairs(answers: list[Answer], rows: dict[str, Row]) -> list[Pair]:
+    bare: dict[tuple[str, str], list[Answer]] = defaultdict(list)
+    pairs = []
+    for answer in (answer for answer in answers if "variant" in answer):
+        key = answer["row"], answer["variant"]
+        if answer["tapped"]:
+            pairs.append(Pair(rows[answer["row"]], bare[key].pop(0), answer))
+        else:
+            bare[key].append(answer)
+    assert not any(bare.values())
+    return pairs
+
+
+def _judge(pair: Pair) -> None:
+    row, bare, tapped = pair
+    where = f"{row['id']} {row['provider']} {row['endpoint']} {tapped['variant']}"
+    for part in ("returned", "raised", "text", "status", "attempts"):
+        assert bare.get(part) == tapped.get(part), f"{where}: {part} differs under the tap"
+    assert bare["events"] == []
+    events = [_call_of(line) for line in tapped["events"]]
+    if row["endpoint"].startswith(SELDOM_SEEN) and not events:
+        return
+    assert len(events) == tapped["attempts"], where
+    for number, event in enumerate(events, start=1):
+        assert event.attempt in (None, number), where
+        assert not event.losses, where
+    for event in events[:-1]:
+        assert (event.status, event.usage_source, event.cost_usd) == ("error", "missing", None), where
+        assert event.http_status in (429, 500, 503, 529), where
+    if events:
+        expected = _expected(row) | ({"status": events[-1].status} if "raised" in tapped else {})
+        if tapped["variant"] in _WITHOUT_MODEL and row["provider"] == "azure_openai" and not events[-1].request_model:
+            expected["request_model"] = ""
+        assert {name: getattr(events[-1], name) for name in expected} == expected, where
+        assert events[-1].cost_usd is None or events[-1].usage_source == "reported", where
+
+
+def _call_of(line: str) -> LlmCall:
+    event = decode(line.encode())
+    assert isinstance(event, LlmCall)
+    return event
+
+
+def _expected(row: Row) -> dict[str, Any]:
+    counts = expected_counts(row)
+    embeds = row["endpoint"].startswith("invoke") and "embed" in unquote(row["url"])
+    return {
+        "provider": PROVIDERS[row["provider"]],
+        "operation": "embeddings" if embeds else _OPERATIONS.get(row["endpoint"], "chat"),
+        "stream": row["stream"],
+        "http_status": row["status"],
+        "status": "error" if row["status"] >= 400 or row["error"] else "ok",
+        "usage_source": "reported" if counts else "missing",
+        "request_model": _deployment(row) or row["request_model"] or "",
+        "response_model": row["response_model"] or "",
+        **dict(zip(_COUNTS, counts or (None,) * 5, strict=True)),
+    }
+
+
+def _deployment(row: Row) -> str:
+    """Azure's own name for a model, which its SDKs send where the model belongs."""
+    return row["url"].partition("/deployments/")[2].partition("/")[0] if row["provider"] == "azure_openai" else ""
+
+
+def _verdict(pairs: list[Pair], answers: list[Answer]) -> Verdict:
+    calls: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(("returned", "refused", "unparsed"), 0))
+    unparsed: dict[str, set[str]] = defaultdict(set)
+    without: dict[str, int] = defaultdict(int)
+    for row, _, tapped in pairs:
+        refused = tapped["attempts"] and row["status"] >= 400
+        ending = "returned" if "returned" in tapped else "refused" if refused else "unparsed"
+        calls[tapped["variant"]][ending] += 1
+        if ending == "unparsed":
+            asked = "" if tapped["attempts"] else ", before it asks"
+            unparsed[f"{tapped['raised']}: {tapped['text'].splitlines()[0][:80]}{asked}"].add(row["id"])
+    for answer in answers:
+        if "reason" in answer:
+            without[answer["reason"]] += 1
+    rows = len({pair.row["id"] for pair in pairs})
+    return Verdict(rows, dict(calls), {reason: sorted(ids) for reason, ids in unparsed.items()}, dict(without))

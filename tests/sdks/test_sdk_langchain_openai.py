@@ -1,0 +1,12 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sdks.judging import hold, judge
+
+pytestmark = [pytest.mark.shared_data, pytest.mark.slow]
+
+
+def test_langchain_openai(shared: Path, tmp_path: Path) -> None:
+    hold("langchain-openai", judge("langchain-openai", "langchain_openai_sdk", shared, tmp_path))
