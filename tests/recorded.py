@@ -22,8 +22,8 @@ PROVIDERS: Final = {
     "gemini": "gcp.gemini",
     "vertex_gemini": "gcp.vertex_ai",
 }
-SELDOM_SEEN: Final = ("/threads", "/images", "/complete")
-"""Endpoints of which not every call is one to a model."""
+SELDOM_SEEN: Final = ("/threads",)
+"""Of these endpoints not every call is one to a model."""
 HALF_TOLD: Final = "9149e107539bb5d1"
 """Its body was masked by a guardrail and counts the input only; a header has the output."""
 

@@ -20,10 +20,12 @@ _OPERATIONS: Final = {
     "/completions": "text_completion",
     "/embeddings": "embeddings",
     ":batchEmbedContents": "embeddings",
+    "/images/generations": "image_generation",
 }
 _COUNTS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
 _WITHOUT_MODEL: Final = ("invoke", "ainvoke", "stream", "astream")
-"""LangChain names the deployment in the URL alone."""
+"""LangChain names a deployment in the URL alone."""
+_ENDINGS: Final = ("returned", "refused", "unparsed", "events", "numbered")
 Answer = dict[str, Any]
 
 
@@ -41,7 +43,7 @@ class Verdict(NamedTuple):
     rows: int
     """How many rows it has a method for."""
     calls: dict[str, dict[str, int]]
-    """By variant: returned, refused (an error the provider sent), unparsed."""
+    """By variant: returned, refused (the provider sent an error), unparsed; events, and those that tell their attempt."""
     unparsed: dict[str, list[str]]
     """Rows answered 200 or never asked for, by what the SDK raised."""
     without_method: dict[str, int]
@@ -94,7 +96,7 @@ def _judge(pair: Pair) -> None:
     for part in ("returned", "raised", "text", "status", "attempts"):
         assert bare.get(part) == tapped.get(part), f"{where}: {part} differs under the tap"
     assert bare["events"] == []
-    events = [_call_of(line) for line in tapped["events"]]
+    events = _events(tapped)
     if row["endpoint"].startswith(SELDOM_SEEN) and not events:
         return
     assert len(events) == tapped["attempts"], where
@@ -105,11 +107,29 @@ def _judge(pair: Pair) -> None:
         assert (event.status, event.usage_source, event.cost_usd) == ("error", "missing", None), where
         assert event.http_status in (429, 500, 503, 529), where
     if events:
-        expected = _expected(row) | ({"status": events[-1].status} if "raised" in tapped else {})
-        if tapped["variant"] in _WITHOUT_MODEL and row["provider"] == "azure_openai" and not events[-1].request_model:
-            expected["request_model"] = ""
-        assert {name: getattr(events[-1], name) for name in expected} == expected, where
-        assert events[-1].cost_usd is None or events[-1].usage_source == "reported", where
+        _judge_answered(row, tapped, events[-1], where)
+
+
+def _judge_answered(row: Row, tapped: Answer, event: LlmCall, where: str) -> None:
+    expected = _expected(row)
+    if "raised" in tapped:
+        del expected["status"]  # an SDK that stops reading at what it cannot parse leaves the call partial
+    if tapped["variant"] in _WITHOUT_MODEL and row["provider"] == "azure_openai":
+        expected["request_model"] = ""
+    if expected_counts(row) is None and event.usage_source == "estimated":
+        assert row["stream"], where
+        assert row["status"] == 200, where
+        assert event.input_tokens, where
+        assert event.output_tokens, where
+        assert event.cost_status == ("estimated" if event.price_ref else "unpriced"), where
+        expected = {name: value for name, value in expected.items() if name not in ("usage_source", *_COUNTS)}
+    assert {name: getattr(event, name) for name in expected} == expected, where
+    assert (event.cost_usd is None) == (event.cost_status in ("unpriced", "inconsistent")), where
+    assert event.cost_usd is None or event.usage_source != "missing", where
+
+
+def _events(answer: Answer) -> list[LlmCall]:
+    return [_call_of(line) for line in answer["events"]]
 
 
 def _call_of(line: str) -> LlmCall:
@@ -129,6 +149,7 @@ def _expected(row: Row) -> dict[str, Any]:
         "status": "error" if row["status"] >= 400 or row["error"] else "ok",
         "usage_source": "reported" if counts else "missing",
         "request_model": _deployment(row) or row["request_model"] or "",
+        "resource_id": _resource(row),
         "response_model": row["response_model"] or "",
         **dict(zip(_COUNTS, counts or (None,) * 5, strict=True)),
     }
@@ -139,14 +160,23 @@ def _deployment(row: Row) -> str:
     return row["url"].partition("/deployments/")[2].partition("/")[0] if row["provider"] == "azure_openai" else ""
 
 
+def _resource(row: Row) -> str:
+    told = {name.lower(): value for name, value in (row["response_headers"] or {}).items()}
+    profile = unquote(row["request_model"] or "") if row["provider"] == "bedrock" else ""
+    return told.get("x-ms-deployment-name") or _deployment(row) or (profile if profile.startswith("arn:") else "")
+
+
 def _verdict(pairs: list[Pair], answers: list[Answer]) -> Verdict:
-    calls: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(("returned", "refused", "unparsed"), 0))
+    calls: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(_ENDINGS, 0))
     unparsed: dict[str, set[str]] = defaultdict(set)
     without: dict[str, int] = defaultdict(int)
     for row, _, tapped in pairs:
         refused = tapped["attempts"] and row["status"] >= 400
         ending = "returned" if "returned" in tapped else "refused" if refused else "unparsed"
-        calls[tapped["variant"]][ending] += 1
+        events, way = _events(tapped), calls[tapped["variant"]]
+        way[ending] += 1
+        way["events"] += len(events)
+        way["numbered"] += sum(event.attempt is not None for event in events)
         if ending == "unparsed":
             asked = "" if tapped["attempts"] else ", before it asks"
             unparsed[f"{tapped['raised']}: {tapped['text'].splitlines()[0][:80]}{asked}"].add(row["id"])

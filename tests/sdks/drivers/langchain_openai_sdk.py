@@ -17,6 +17,7 @@ from sdks.drivers.replay import Provider
 from sdks.drivers.retries import refused
 
 _KINDS: Final = ("/chat/completions", "/responses", "/completions", "/embeddings")
+_DEPLOYMENTS: Final = ("openllmetry-testing", "gpt-5-nano")
 _OWN: Final = ("model", "messages", "input", "prompt", "stream", "stream_options")
 
 
@@ -34,7 +35,7 @@ class Driver:
         self.chat = ChatOpenAI(model="gpt-4o", **self.place)
         self.responses = ChatOpenAI(model="gpt-4o", use_responses_api=True, **self.place)
         self.completions = OpenAI(model="gpt-3.5-turbo-instruct", **self.place)
-        self.deployed = AzureChatOpenAI(azure_deployment="openllmetry-testing", **self.azure)
+        self.deployed = {name: AzureChatOpenAI(azure_deployment=name, **self.azure) for name in _DEPLOYMENTS}
 
     def reason(self, row: Row) -> str:
         if row["provider"] not in ("openai", "azure_openai"):
@@ -70,7 +71,7 @@ class Driver:
         body = row["request_body"]
         further = {name: value for name, value in body.items() if name not in _OWN}
         if row["provider"] == "azure_openai":
-            return self.deployed.bind(**further)
+            return self.deployed[row["url"].split("/deployments/")[1].partition("/")[0]].bind(**further)
         kind = {"/responses": self.responses, "/completions": self.completions}.get(row["endpoint"], self.chat)
         return kind.bind(model=body["model"], **further)
 
