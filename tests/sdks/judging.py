@@ -43,7 +43,7 @@ class Verdict(NamedTuple):
     rows: int
     """How many rows it has a method for."""
     calls: dict[str, dict[str, int]]
-    """By variant: returned, refused (the provider sent an error), unparsed; events, and those that tell their attempt."""
+    """By variant: returned, refused (the provider sent an error), unparsed; events, and how many tell their attempt."""
     unparsed: dict[str, list[str]]
     """Rows answered 200 or never asked for, by what the SDK raised."""
     without_method: dict[str, int]
