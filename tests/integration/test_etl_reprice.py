@@ -461,5 +461,3 @@ def test_the_command(home: Home, tmp_path: Path) -> None:
     again = invoke(app, ["etl", "reprice", "--dry-run", *given])
     assert (again.exit_code, "0 calls of 0 days would change" in again.stdout) == (0, True)
     assert invoke(app, ["etl", "reprice", "--since", "yesterday"]).exception is not None
-    missing = invoke(app, ["etl", "reprice", "--since", "2026-11-01", "--overlay", str(tmp_path / "none.yaml")])
-    assert missing.exit_code == 2

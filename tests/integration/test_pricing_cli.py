@@ -20,6 +20,12 @@ from tollmeter.pricing.table import TABLE_PATH
 COMMAND = Path(sys.executable).with_name("tollmeter")
 
 
+@pytest.fixture(autouse=True)
+def _no_lake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Or the lake of whoever runs the tests would be checked."""
+    monkeypatch.setenv("TOLLMETER_HOME", str(tmp_path / "home"))
+
+
 def _command(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([COMMAND, "prices", *arguments], capture_output=True, text=True, check=False, timeout=60)
 

@@ -82,10 +82,11 @@ def reprice(
     ```
     """
     from tollmeter.etl import reprice as reprice_calls
+    from tollmeter.model.settings import Settings
     from tollmeter.pricing.book import open_book
 
     days = [_day(name, text) for name, text in (("since", since), ("until", until)) if text is not None]
-    book = open_book(overlay)
+    book = open_book(overlay or Settings.load().price_overlay)
     with _progress("days priced") as progress:
         report = reprice_calls(
             Home.resolve(home),

@@ -18,11 +18,8 @@ HomeOption = Annotated[
 ]
 OverlayOption = Annotated[
     Path | None,
-    typer.Option(
-        "--overlay", help="File of prices laid over the shipped ones.", envvar="TOLLMETER_PRICE_OVERLAY",
-        exists=True, dir_okay=False, show_default="the shipped prices alone",
-    ),
-]  # fmt: skip
+    typer.Option("--overlay", help="Overlay file, YAML or JSON.", show_default="the setting price_overlay"),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document for machines instead of text.")]
 
 console = Console()

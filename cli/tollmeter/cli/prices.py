@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tollmeter.cli.options import JsonOption, console, errors, print_json
+from tollmeter.cli.options import HomeOption, JsonOption, OverlayOption, console, errors, print_json
 from tollmeter.model.errors import UnknownNameError
+from tollmeter.model.home import Home
 from tollmeter.model.names import PROVIDER_OPENAI
 
 if TYPE_CHECKING:
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
 prices = typer.Typer(help="Look up, compare and check the prices that calls are priced by.", no_args_is_help=True)
 
 ProviderOption = Annotated[str, typer.Option("--provider", help="Provider, such as openai, aws.bedrock or gcp.gemini.")]
-OverlayOption = Annotated[
-    Path | None,
-    typer.Option("--overlay", help="Overlay file, YAML or JSON.", show_default="the setting price_overlay"),
-]
 AtOption = Annotated[datetime | None, typer.Option(help="Date of the call, UTC.", show_default="now")]
 
 
@@ -106,20 +103,33 @@ def list_prices(
 
 
 @prices.command()
-def check(overlay: OverlayOption = None, as_json: JsonOption = False) -> None:
-    """Check an overlay: what is not allowed in it (exit 2), and what is allowed but looks like a slip (exit 1).
+def check(
+    *,
+    overlay: OverlayOption = None,
+    home: HomeOption = None,
+    since: Annotated[str, typer.Option(help="First day of the calls looked at, such as 2026-11-01.")] = "-30d",
+    as_json: JsonOption = False,
+) -> None:
+    """Check an overlay and the prices of calls in the lake: what is not allowed (exit 2), what needs doing (exit 1).
 
     What is not allowed is answered with its line, the value and what is allowed. Findings are providers nobody knows,
-    discounts on models without a price, and deployments whose model has none.
+    discounts on models without a price, and deployments whose model has none; and, where the home has a lake, models
+    whose calls have no price, are priced as standard for want of a price of their tier, or are priced by a row that is
+    not the one of today. Each says what to do.
 
     Examples:
 
         tollmeter prices check --overlay acme.yaml
+
+        tollmeter prices check --since -7d --json | jq .models
     """  # noqa: D412
+    from tollmeter.cli.prices_seen import findings_of, models_in_lake
     from tollmeter.pricing.check import check_overlay
 
     book = _open(overlay)
-    _report(book, list(check_overlay(book)), as_json=as_json)
+    models = models_in_lake(Home.resolve(home), book, since)
+    findings = [*check_overlay(book), *(finding for model in models for finding in findings_of(model))]
+    _report(book, findings, [model.document() for model in models], as_json=as_json)
 
 
 @prices.command()
@@ -185,17 +195,18 @@ def _open(overlay: Path | None) -> PriceBook:
     return open_book(overlay or Settings.load().price_overlay)
 
 
-def _report(book: PriceBook, findings: list[Finding], *, as_json: bool) -> None:
+def _report(book: PriceBook, findings: list[Finding], models: list[dict[str, Any]], *, as_json: bool) -> None:
     entries = len(book.overlay.entries()) if book.overlay else 0
     name = book.overlay.source if book.overlay else ""
     if as_json:
         listed = [finding._asdict() for finding in findings]
-        print_json({"table": book.source, "overlay": name, "entries": entries, "findings": listed})
+        print_json({"table": book.source, "overlay": name, "entries": entries, "findings": listed, "models": models})
     else:
         for finding in findings:
             console.print(f"[yellow]{finding.where}[/]: {finding.what}", highlight=False, soft_wrap=True)
+        seen = f"; {len(models)} models in the lake" if models else ""
         laid = f"{entries} entries of {name} over " if name else "no overlay; "
-        console.print(f"{laid}{book.source}: {len(findings)} findings", highlight=False)
+        console.print(f"{laid}{book.source}{seen}: {len(findings)} findings", highlight=False)
     raise typer.Exit(1 if findings else 0)
 
 

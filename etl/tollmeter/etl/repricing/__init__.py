@@ -2,5 +2,6 @@
 
 from tollmeter.etl.repricing.report import ModelDay, RepriceReport
 from tollmeter.etl.repricing.run import reprice
+from tollmeter.etl.repricing.seen import ModelSeen, models_seen
 
-__all__ = ["ModelDay", "RepriceReport", "reprice"]
+__all__ = ["ModelDay", "ModelSeen", "RepriceReport", "models_seen", "reprice"]
