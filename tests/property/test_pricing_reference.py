@@ -18,6 +18,7 @@ from tollmeter.pricing.rates import compile_rates
 
 PICO = 10**12
 STARTS = (1000, 128_000, 200_000)
+REASONING = "output_reasoning_mtok"
 IN, OUT, READ, WRITE, LONG = (
     "input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok", "cache_write_1h_mtok",
 )  # fmt: skip
@@ -28,8 +29,7 @@ def amounts(places: int) -> st.SearchStrategy[str]:
 
 
 @st.composite
-def price_of_class(draw: st.DrawFn) -> Price:
-    places = draw(st.sampled_from((0, 2, 6, 7, 18)))
+def price_of_class(draw: st.DrawFn, places: int) -> Price:
     steps = draw(st.lists(st.sampled_from(STARTS), unique=True, max_size=2))
     base = draw(amounts(places))
     return [base, *([start, draw(amounts(places))] for start in sorted(steps))] if steps else base
@@ -37,13 +37,17 @@ def price_of_class(draw: st.DrawFn) -> Price:
 
 @st.composite
 def prices(draw: st.DrawFn) -> Prices:
-    optional = draw(st.sets(st.sampled_from((READ, WRITE, LONG, "output_reasoning_mtok"))))
-    return {key: draw(price_of_class()) for key in (IN, OUT, *sorted(optional))}
+    more = draw(
+        st.sampled_from(((), (READ,), (READ, WRITE), (READ, WRITE, LONG), (WRITE,), (READ, LONG), (REASONING,)))
+    )
+    places = draw(st.sampled_from((2, 6, 7, 18)))  # up to six need no rounding
+    return {key: draw(price_of_class(places)) for key in (IN, OUT, *more)}
 
 
 @st.composite
 def usages(draw: st.DrawFn) -> Usage:
-    sizes = st.integers(0, 300_000) | st.sampled_from([start + off for start in STARTS for off in (-1, 0, 1)])
+    edges = st.sampled_from([start + off for start in STARTS for off in (-1, 0, 1)])
+    sizes = edges | st.integers(0, 300_000)
     whole, out = draw(sizes), draw(sizes)
     read = draw(st.integers(0, whole))
     written = draw(st.integers(0, whole - read))
@@ -79,11 +83,11 @@ def reference(known: Prices, usage: Usage) -> Expected:
         return next(key for key in keys if key in known)
 
     spent = {"in": Fraction(0), "out": Fraction(0), "read": Fraction(0), "write": Fraction(0)}
-    part = {IN: "in", OUT: "out", READ: "read", WRITE: "write", LONG: "write", "output_reasoning_mtok": "out"}
+    part = {IN: "in", OUT: "out", READ: "read", WRITE: "write", LONG: "write", REASONING: "out"}
     for count, key in (
         (whole - read - written, IN),
         (out - reasoning, OUT),
-        (reasoning, priced_as("output_reasoning_mtok", OUT)),
+        (reasoning, priced_as(REASONING, OUT)),
         (read, priced_as(READ, IN)),
         (written - long, priced_as(WRITE, IN)),
         (long, priced_as(LONG, WRITE, IN)),
@@ -104,6 +108,7 @@ def reference(known: Prices, usage: Usage) -> Expected:
     {IN: "0.000001", OUT: "0.0000005", READ: "0.0000005"}, Usage(input_tokens=3, output_tokens=1, cache_read_tokens=1)
 )
 @example({IN: ["1", [1000, "2"]], OUT: ["3", [128_000, "4"]]}, Usage(input_tokens=128_001, output_tokens=1))
+@example({IN: ["1", [1000, "2"]], OUT: ["3", [128_000, "4"]]}, Usage(input_tokens=128_000, output_tokens=1))
 def test_any_cost_is_that_of_the_reference(known: Prices, usage: Usage) -> None:
     rates = compile_rates(Quote("ref", known))
     cost, expected = rates.cost(usage), reference(known, usage)

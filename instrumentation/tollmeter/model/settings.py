@@ -207,7 +207,9 @@ class Settings:
         "zstd", _choice("zstd", "snappy", "gzip", "none"), "Parquet compression; snappy where Redshift Spectrum reads"
     )
     timezone: str = _row("UTC", _text, "the one reporting time zone, an IANA name")
-    price_overlay: str = _row("", _text, "YAML file of negotiated prices laid over the shipped price book")
+    price_overlay: str = _row(
+        "", _text, "YAML or JSON file of your own prices, laid over the shipped price book; see docs/pricing.md"
+    )
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None, **arguments: Any) -> Settings:
