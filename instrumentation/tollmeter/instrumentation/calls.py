@@ -53,6 +53,10 @@ class Call:
         self.parent = recorder.tracing.begin_call(self)
         self.started_at = utc_now()
         self.started = time.perf_counter_ns()
+        self._begin_empty()
+
+    def _begin_empty(self) -> None:
+        """What every call has that nothing was seen of yet, however it comes to be."""
         self.ended = 0
         """The moment the call came to its end, where that was not when it was finished here."""
         self.job_id = ""

@@ -16,14 +16,12 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
 from tollmeter.instrumentation.calls import Call, watching
 from tollmeter.instrumentation.context import RequestContext, current_request
-from tollmeter.instrumentation.fallback import standing_in_for
 from tollmeter.instrumentation.guard import losses
 from tollmeter.instrumentation.otel.conventions import Convention, convention_of
 from tollmeter.instrumentation.otel.open_spans import OpenSpan, OpenSpans
 from tollmeter.instrumentation.otel.reading import Inference, operation_of, read_inference
 from tollmeter.instrumentation.otel.seen_calls import SeenCall, SeenCalls
 from tollmeter.instrumentation.recorder import Recorder
-from tollmeter.instrumentation.spend import limits_in_force
 from tollmeter.instrumentation.tap.watch import active_recorder
 from tollmeter.model import names
 from tollmeter.model.ids import new_event_id
@@ -53,16 +51,11 @@ class ForeignCall(Call):
         )
         self.started_at = _EPOCH + timedelta(microseconds=inference.started_ns // 1000)
         self.started = 0
-        self.first_byte = 0
+        self.facts = inference.facts
+        self._begin_empty()
         self.first_token = inference.ttft_ns
         self.usage = inference.usage
         self.said = inference.said
-        self.further = []
-        self.finished = False
-        self.facts = inference.facts
-        if model := standing_in_for.get():
-            self.facts["fallback_from"] = model
-        self.limits = limits_in_force.get()
         self._duration_ns = inference.duration_ns
 
     def now(self) -> int:
