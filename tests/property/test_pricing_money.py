@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import msgspec
@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tollmeter.pricing import Usage, extract_usage, price
+from tollmeter.pricing.book import PriceBook
 from tollmeter.pricing.cost import round_parts
+from tollmeter.pricing.table import Model, Provider, Row, Table
 
 MODELS = (
     ("openai", "gpt-4o"),
@@ -59,13 +61,49 @@ def test_parts_are_never_negative_and_add_up(model: tuple[str, str], usage: Usag
     assert sum((part for part in parts if part is not None), Decimal(0)) == cost.cost_usd
 
 
-@given(models, usages(), moments, st.sampled_from(("input_tokens", "output_tokens")), st.integers(1, 40_000))
-def test_more_tokens_never_cost_less(model: tuple[str, str], usage: Usage, at: datetime, field: str, more: int) -> None:
-    larger = msgspec.structs.replace(usage, **{field: getattr(usage, field) + more})
-    less, grown = price(*model, usage, at=at).cost_usd, price(*model, larger, at=at).cost_usd
+CLASSES = (
+    ("input_tokens",),
+    ("output_tokens",),
+    ("input_tokens", "cache_read_tokens"),
+    ("input_tokens", "cache_write_tokens"),
+    ("input_tokens", "cache_write_tokens", "cache_write_1h_tokens"),
+    ("input_tokens", "input_audio_tokens"),
+    ("input_tokens", "input_image_tokens"),
+    ("output_tokens", "reasoning_tokens"),
+)
+"""What grows when a token of a class is added: the class, and every whole that it is a part of."""
+
+
+@given(models, usages(), moments, st.sampled_from(CLASSES), st.integers(1, 40_000))
+def test_more_tokens_never_cost_less(
+    model: tuple[str, str], usage: Usage, at: datetime, grown: tuple[str, ...], more: int
+) -> None:
+    larger = msgspec.structs.replace(usage, **{field: getattr(usage, field) + more for field in grown})
+    less, dearer = price(*model, usage, at=at).cost_usd, price(*model, larger, at=at).cost_usd
     assert less is not None
-    assert grown is not None
-    assert grown >= less
+    assert dearer is not None
+    assert dearer >= less
+
+
+rates = st.decimals(Decimal("0.001"), 100, places=3).map(str)
+days = st.dates(datetime(2024, 1, 1, tzinfo=UTC).date(), datetime(2026, 12, 31, tzinfo=UTC).date())
+
+
+@given(usages(), moments, rates, st.lists(st.tuples(days, rates, rates), max_size=5), st.tuples(days, rates))
+def test_a_future_price_never_changes_a_past_call(
+    usage: Usage, at: datetime, first: str, known: list[tuple[date, str, str]], news: tuple[date, str]
+) -> None:
+    def book(rows: list[Row]) -> PriceBook:
+        return PriceBook(Table("t", "1", [Provider("p", None, [], [Model("m", ["equals", "m"], rows)])]))
+
+    base = [Row({"input_mtok": first, "output_mtok": first})]
+    base += [Row({"input_mtok": a, "output_mtok": b}, since=day) for day, a, b in sorted(known)]
+    since, later = news
+    coming = Row({"input_mtok": later, "output_mtok": later}, since=max(since, at.date() + timedelta(days=1)))
+    rows = sorted([*base[1:], coming], key=lambda row: row.since or date.min)
+    before, after = (book(each).price("p", "m", usage, at=at) for each in (base, [base[0], *rows]))
+    assert before == after
+    assert before.cost_usd is not None
 
 
 @given(st.lists(st.integers(0, 10**30), min_size=1, max_size=6))
