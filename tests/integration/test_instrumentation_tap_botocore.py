@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gc
 import json
 import threading
 from collections.abc import Iterator
@@ -12,8 +13,9 @@ from typing import Any
 
 import boto3
 import pytest
+import urllib3
 from botocore.config import Config
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
 from tollmeter.instrumentation import instrument
 from tollmeter.instrumentation.tap import watch
@@ -29,6 +31,11 @@ class Replay(ThreadingHTTPServer):
     """Answers every POST with one recorded row."""
 
     row: dict[str, Any]
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.go_on = threading.Event()
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -45,7 +52,9 @@ class _Handler(BaseHTTPRequestHandler):
                 self.send_header(name, value)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(body[: row.get("sent", len(body))])
+        server.go_on.wait(row.get("hangs", 0))
+        self.close_connection = "sent" in row
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the base class names it so
         return
@@ -53,10 +62,11 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server() -> Iterator[Replay]:
-    with Replay(("127.0.0.1", 0), _Handler) as found:
+    with Replay() as found:
         thread = threading.Thread(target=found.serve_forever)
         thread.start()
         yield found
+        found.go_on.set()
         found.shutdown()
         thread.join()
 
@@ -70,14 +80,14 @@ def events(server: Replay) -> Iterator[MemoryWriter]:
     watch._default.clear()
 
 
-def client_for(port: int) -> Any:
+def client_for(port: int, *, attempts: int = 1, **config: Any) -> Any:
     return boto3.client(
         "bedrock-runtime",
         region_name="us-east-1",
         endpoint_url=f"http://127.0.0.1:{port}",
         aws_access_key_id="AKIATEST",
         aws_secret_access_key="secret",
-        config=Config(retries={"total_max_attempts": 1}),
+        config=Config(retries={"mode": "standard", "total_max_attempts": attempts}, **config),
     )
 
 
@@ -106,6 +116,7 @@ def pick(rows: list[dict[str, Any]], endpoint: str, model: str, *, status: int =
 
 
 def call_of(writer: MemoryWriter) -> LlmCall:
+    gc.collect()
     (event,) = (decode(line) for line in writer.lines)
     assert isinstance(event, LlmCall)
     return event
@@ -185,3 +196,69 @@ def test_an_endpoint_that_is_not_there(server: Replay, events: MemoryWriter) -> 
         gone.converse(modelId=NOVA, messages=MESSAGES)
     gone.close()
     assert (call_of(events).status, call_of(events).error_type) == ("error", "EndpointConnectionError")
+
+
+def test_a_stream_that_breaks_is_an_error_with_what_was_seen(
+    server: Replay, events: MemoryWriter, client: Any, rows: list[dict[str, Any]]
+) -> None:
+    row = pick(rows, "converse-stream", "nova")
+    size = len(base64.b64decode(row["response_body"]))
+    server.row = row | {"sent": size // 2}
+    stream = client.converse_stream(modelId=NOVA, messages=MESSAGES)["stream"]
+    list(stream)  # botocore says nothing of what is missing
+    call = call_of(events)
+    assert (call.status, call.error_type, call.usage_source) == ("error", "IncompleteFrame", "missing")
+    assert call.ttft_ms is not None
+
+
+@pytest.mark.parametrize("endpoint", ["converse", "converse-stream"])
+def test_a_timeout(server: Replay, events: MemoryWriter, rows: list[dict[str, Any]], endpoint: str) -> None:
+    server.row = pick(rows, endpoint, "nova") | {"sent": 20, "hangs": 10}
+    slow = client_for(server.server_port, read_timeout=0.2)
+
+    def ask() -> None:
+        if endpoint == "converse":
+            slow.converse(modelId=NOVA, messages=MESSAGES)
+        else:
+            list(slow.converse_stream(modelId=NOVA, messages=MESSAGES)["stream"])
+
+    with pytest.raises((ReadTimeoutError, urllib3.exceptions.ReadTimeoutError)):
+        ask()
+    slow.close()
+    assert (call_of(events).status, call_of(events).error_type) == ("error", "ReadTimeoutError")
+
+
+# botocore's own word on a stream that nobody closed.
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_stream_never_iterated_is_one_partial_row(
+    server: Replay, events: MemoryWriter, client: Any, rows: list[dict[str, Any]]
+) -> None:
+    server.row = pick(rows, "converse-stream", "nova")
+    client.converse_stream(modelId=NOVA, messages=MESSAGES)
+    assert (call_of(events).status, call_of(events).usage_source) == ("partial", "missing")
+
+
+def test_a_body_read_in_part_is_partial(
+    server: Replay, events: MemoryWriter, client: Any, rows: list[dict[str, Any]]
+) -> None:
+    server.row = pick(rows, "invoke", "claude")
+    body = client.invoke_model(modelId="anthropic.claude-3-haiku-20240307-v1:0", body=b"{}")["body"]
+    assert len(body.read(5)) == 5
+    body.close()
+    assert call_of(events).status == "partial"
+
+
+def test_each_attempt_is_a_row_and_says_which(server: Replay, events: MemoryWriter) -> None:
+    server.row = {
+        "status": 503,
+        "response_body": "{}",
+        "response_body_encoding": "utf-8",
+        "response_headers": {"x-amzn-errortype": "ServiceUnavailableException", "content-type": "application/json"},
+    }
+    patient = client_for(server.server_port, attempts=2)
+    with pytest.raises(ClientError):
+        patient.converse(modelId=NOVA, messages=MESSAGES, inferenceConfig={"maxTokens": 7})
+    patient.close()
+    calls = [decode(line) for line in events.lines]
+    assert [(getattr(call, "attempt", 0), getattr(call, "max_tokens", 0)) for call in calls] == [(1, 7), (2, 7)]
+    assert len({getattr(call, "credential_ref", "") for call in calls}) == 1

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tollmeter.instrumentation.tap.text_meter import TextMeter
 
 STREAM_TYPE: Final = b"application/vnd.amazon.eventstream"
+_CUT: Final = "IncompleteFrame"
 _EXCEPTION: Final = ":exception-type"
 _TOKEN_EVENTS: Final = ("contentBlockDelta",)
 _TOKEN_TYPES: Final = ("content_block_delta",)
@@ -48,7 +49,9 @@ class FrameScanner:
             self._read(frame)
 
     def finish(self) -> None:
-        """Nothing is kept for the end: each frame was taken over as it passed."""
+        """A stream that ends inside of a frame was cut, which botocore does not notice."""
+        if self._frames.is_cut:
+            self.error = self.error or _CUT
 
     def _read(self, frame: Frame) -> None:
         self.error = frame.headers.get(_EXCEPTION, self.error)

@@ -40,6 +40,11 @@ class FrameDecoder:
         self.broken = False
         self._held = bytearray()
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether a frame has begun that is not whole."""
+        return bool(self._held)
+
     def feed(self, chunk: bytes) -> list[Frame]:
         """The frames that a chunk completes; never raises."""
         if self.broken:
