@@ -15,6 +15,7 @@ _SDKS: Final = {
     "anthropic": ("anthropic", "httpx2"),
     "google-genai": ("google-genai", "httpx2, aiohttp"),
     "boto3": ("boto3", "botocore"),
+    "aiobotocore": ("aiobotocore", "aiohttp"),
     "litellm": ("litellm", "httpx, httpx2, aiohttp"),
     "langchain-openai": ("langchain-openai", "httpx2"),
 }
