@@ -62,19 +62,19 @@ def judge(name: str, module: str, shared: Path, folder: Path, *, python: Path | 
 
 
 def hold(name: str, verdict: Verdict) -> None:
-    """Hold a verdict over every row to its golden file; `make golden` writes it."""
+    """Hold a verdict over every row to its golden file; `make sdks` writes it."""
     path = GOLDEN / f"{name}.json"
     text = json.dumps(verdict._asdict(), indent=1, sort_keys=True) + "\n"
     if os.environ.get("TOLLMETER_UPDATE_GOLDEN"):
         path.write_text(text)
-    assert path.read_text() == text, "run: make golden, and review the diff"
+    assert path.read_text() == text, "run: make sdks, and review the diff"
 
 
 def hold_sample(name: str, verdict: Verdict) -> None:
     """Hold a verdict over some rows to what the golden file says of them."""
     known = json.loads((GOLDEN / f"{name}.json").read_text())["unparsed"]
     for reason, ids in verdict.unparsed.items():
-        assert set(ids) <= set(known.get(reason, ())), f"{reason}: run make golden, and review the diff"
+        assert set(ids) <= set(known.get(reason, ())), f"{reason}: run make sdks, and review the diff"
 
 
 def _pairs(answers: list[Answer], rows: dict[str, Row]) -> list[Pair]:

@@ -53,7 +53,8 @@ included: the provider sends a chunk only when the last was taken. {calls:,} str
 `.venv/bin/pytest -n 0 tests/sdks/test_sdk_anthropic.py` makes the set's environment under `.venvs/` (uv, seconds), runs
 its driver (`tests/sdks/drivers`) there in one process over all its rows, and judges what came back. A set is a file of
 pinned versions, `tests/sdks/<set>.txt`; they cannot share an environment. `make test` runs every row of every SDK but
-litellm, of which it takes every fourth of a kind (`TOLLMETER_SDK_EVERY`); `make soak` and `make sdks` run all.
+litellm, of which it takes every fourth of a kind, and every eighth for the clients alone (`TOLLMETER_SDK_EVERY`); `make
+soak` and `make sdks` run all.
 """
 
 
@@ -64,6 +65,9 @@ def page() -> str:
     ways = "".join(_ways(name, verdict["calls"]) for name, verdict in held.items())
     lost = "".join(_lost(name, verdict["unparsed"]) for name, verdict in held.items())
     lost = "\n## What today's SDKs cannot read\n| set | raised | rows |\n|---|---|---|\n" + lost
+    lost += "\nNot asked for at all (rows):\n\n" + "".join(
+        _unasked(n, verdict["without_method"]) for n, verdict in held.items()
+    )
     clients = json.loads((GOLDEN / "clients.json").read_text())["calls"]
     return _TOP + rows + _MIDDLE + ways + lost + _BOTTOM.format(calls=sum(map(_total, clients.values())))
 
@@ -84,6 +88,12 @@ def _ways(name: str, calls: dict[str, dict[str, int]]) -> str:
 
 def _lost(name: str, unparsed: dict[str, list[str]]) -> str:
     return "".join(f"| {name} | `{reason}` | {len(ids)} |\n" for reason, ids in sorted(unparsed.items()))
+
+
+def _unasked(name: str, without_method: dict[str, int]) -> str:
+    """Rows of the SDK's own providers that its driver has no call for."""
+    own = {reason: count for reason, count in without_method.items() if not reason.startswith("of ")}
+    return "".join(f"- {name}: {reason} ({count})\n" for reason, count in sorted(own.items()))
 
 
 def _total(endings: dict[str, int]) -> int:
