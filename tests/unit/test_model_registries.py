@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from typing import Any
 
 import msgspec
 import pytest
@@ -46,7 +47,7 @@ def test_an_unknown_table_is_named_with_those_that_exist() -> None:
 def test_a_metric_reads_fields_that_its_events_have(found: object) -> None:
     assert isinstance(found, type(METRICS[0]))
     known = {field.name for field in msgspec.structs.fields(STRUCTS[found.kind])}
-    used = {*found.dimensions, *(c.field for c in found.where), *([found.value] if found.value else [])}
+    used = {*found.dimensions, *(c.field for c in found.where), *found.value.split()}
     assert used <= known
 
 
@@ -65,6 +66,14 @@ def test_metrics_of_one_failed_call() -> None:
     assert metric("llm.latency_ms").contribution(call) == 12.5
     assert metric("llm.cost_usd").contribution(call) is None
     assert metric("http.requests").contribution(call) is None
+    assert metric("llm.tokens").contribution(call) is None
+
+
+def test_a_metric_of_several_fields_is_their_sum_as_far_as_they_are_known() -> None:
+    known: dict[str, Any] = {"event_id": "01a2081d-591e-762a-82b3-01af3e9561ae", "timestamp": events.utc_now()}
+    known["service"] = "chat"
+    assert metric("llm.tokens").contribution(events.LlmCall(**known, input_tokens=7, output_tokens=5)) == 12
+    assert metric("llm.tokens").contribution(events.LlmCall(**known, input_tokens=7)) == 7
 
 
 @pytest.mark.parametrize("value", [0.0001, 0.5, 1.0, 12.34, 999.0, 86_400_000.0])

@@ -10,6 +10,7 @@ from tollmeter.cli.demo import demo
 from tollmeter.cli.doctor import doctor
 from tollmeter.cli.etl import etl
 from tollmeter.cli.forward import forward
+from tollmeter.cli.insights import insights
 from tollmeter.cli.prices import prices
 from tollmeter.cli.query import query
 from tollmeter.cli.replay import replay
@@ -35,3 +36,4 @@ app.add_typer(sql, name="sql")
 app.add_typer(alarms, name="alarms")
 app.add_typer(prices, name="prices")
 app.add_typer(etl, name="etl")
+app.add_typer(insights, name="insights")

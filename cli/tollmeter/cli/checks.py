@@ -153,6 +153,25 @@ def lost(home: Home, settings: Settings) -> Iterator[Finding]:
         yield Finding("lost", "ok", "no loss is recorded in the spool; `tollmeter query losses` reads the lake")
 
 
+def metric_series(home: Home, settings: Settings) -> Iterator[Finding]:
+    """How many series do the metrics make, and what do they cost?"""
+    from tollmeter.exporters.derive.dimensions import kept_series, monthly_price_usd
+    from tollmeter.exporters.sinks import dimension_file
+
+    if not {"cloudwatch_metrics", "cloudwatch_emf"} & set(settings.sinks):
+        return
+    series = kept_series(dimension_file(home, settings))
+    count = sum(series.values())
+    largest = ", ".join(f"{name} {n:,}" for name, n in sorted(series.items(), key=lambda item: -item[1])[:3])
+    price = f"{monthly_price_usd(count):,.2f}"
+    yield Finding(
+        "metric series",
+        "ok",
+        f"{count:,} series of {len(series)} metrics, ${price} a month at CloudWatch's public price"
+        f" (us-east-1); most: {largest or 'none yet'}; a dimension keeps {settings.dimension_limit} values",
+    )
+
+
 CHECKS: Final[tuple[Callable[[Home, Settings], Iterator[Finding]], ...]] = (
     where_events_go,
     first_event,

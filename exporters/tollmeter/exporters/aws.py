@@ -12,10 +12,12 @@ if TYPE_CHECKING:
 _CONNECT_S: Final = 5
 _READ_S: Final = 20
 _ATTEMPTS: Final = 2
+_FAULT: Final = 500
+_UNAVAILABLE: Final = 503  # refused before anything was done
 
 
-def client(service: str, settings: Settings) -> Any:
-    """A boto3 client for a service, of the settings' region.
+def client(service: str, settings: Settings, *, attempts: int = _ATTEMPTS) -> Any:
+    """A boto3 client for a service, of the settings' region; one attempt for calls that must not be made twice.
 
     Credentials, an assumed role, another endpoint come from where boto3 takes them: `AWS_PROFILE`, the task's or
     function's role, `AWS_ENDPOINT_URL`. A call takes at most about a minute: 5 s to connect, 20 s to answer, two tries.
@@ -28,7 +30,7 @@ def client(service: str, settings: Settings) -> Any:
         from botocore.config import Config
     except ModuleNotFoundError as error:
         raise MissingExtraError("boto3", "aws") from error
-    retries = {"mode": "standard", "total_max_attempts": _ATTEMPTS}
+    retries = {"mode": "standard", "total_max_attempts": attempts}
     config = Config(connect_timeout=_CONNECT_S, read_timeout=_READ_S, retries=retries)
     return boto3.client(service, region_name=settings.region or None, config=config)
 
@@ -37,3 +39,14 @@ def error_code(error: Exception) -> str:
     """The service's code of a `ClientError`, such as `PreconditionFailed`; empty for any other error."""
     response = getattr(error, "response", None)
     return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
+
+
+def is_in_doubt(error: Exception) -> bool:
+    """Whether a call that ended so may have been carried out: the answer was lost, or told of a fault inside."""
+    from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
+
+    if isinstance(error, ReadTimeoutError | ConnectionClosedError):
+        return True
+    response = getattr(error, "response", None)
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) if isinstance(response, dict) else 0
+    return status >= _FAULT and status != _UNAVAILABLE

@@ -192,7 +192,8 @@ class LineFeed(Feed):
             self._cursors.abandon(self.name)
             raise
         taken = offset + sum(len(line) + 1 for line in lines[: receipt.lines])
-        self._settle(segment, taken, _counts(receipt, uncounted=receipt.lines if segment.own else 0), held=receipt.held)
+        counts = _counts_of_own(receipt) if segment.own else _counts(receipt)
+        self._settle(segment, taken, counts, held=receipt.held)
         if receipt.error or receipt.lines < len(lines):
             raise _PartTakenError(receipt.error or f"it took {receipt.lines} of {len(lines)} lines")
         self._succeed()
@@ -244,11 +245,16 @@ class SegmentFeed(Feed):
 
 
 def _counts(receipt: Receipt, *, uncounted: int = 0) -> dict[str, int]:
-    # Of the forwarder's own lines none is counted, but what a receipt says of lines that were held before is.
     return {
         PRODUCED: receipt.lines - uncounted,
         ACKNOWLEDGED: receipt.acknowledged - uncounted,
         DROPPED: receipt.dropped,
         IN_DOUBT: receipt.in_doubt,
         **{DROPPED_FOR + reason: lines for reason, lines in receipt.drops.items()},
+        **receipt.notes,
     }
+
+
+def _counts_of_own(receipt: Receipt) -> dict[str, int]:
+    """Of the forwarder's own lines none is counted, but what a receipt says of lines that were held before is."""
+    return _counts(receipt, uncounted=receipt.lines) if receipt.held < 0 else {}

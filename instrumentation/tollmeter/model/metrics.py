@@ -1,7 +1,7 @@
 """The metric registry: every metric once, and how it is computed from events.
 
 EMF, DogStatsD, alarms and dashboards read it. A metric is a pure function of events: those of one kind that meet all
-conditions contribute `value` (a field, or 1 when it is empty).
+conditions contribute `value` (a field, or several whose sum counts), or 1 where it is empty.
 """
 
 from __future__ import annotations
@@ -55,8 +55,10 @@ class Metric:
         """What one event adds; None when it adds nothing."""
         if event.__struct_config__.tag != self.kind or not all(c.holds(event) for c in self.where):
             return None
-        found = getattr(event, self.value) if self.value else 1
-        return None if found is None else float(found)
+        if not self.value:
+            return 1.0
+        found = [number for name in self.value.split() if (number := getattr(event, name)) is not None]
+        return float(sum(found)) if found else None
 
 
 _CALL: Final = ("service", "environment", "provider", "request_model")
@@ -75,6 +77,7 @@ METRICS: Final[tuple[Metric, ...]] = (
     Metric("llm.fallbacks", "Count", "counter", KIND_LLM_CALL, _CALL, "calls standing in for another model", where=(Condition("fallback_from", "!=", ""),)),
     Metric("llm.input_tokens", "Count", "counter", KIND_LLM_CALL, _CALL, "input tokens, inclusive", "input_tokens"),
     Metric("llm.output_tokens", "Count", "counter", KIND_LLM_CALL, _CALL, "output tokens, inclusive", "output_tokens"),
+    Metric("llm.tokens", "Count", "counter", KIND_LLM_CALL, _CALL, "input and output tokens", "input_tokens output_tokens"),
     Metric("llm.cache_read_tokens", "Count", "counter", KIND_LLM_CALL, _CALL, "input tokens read from cache", "cache_read_tokens"),
     Metric("llm.cost_usd", "None", "counter", KIND_LLM_CALL, (*_CALL, "team"), "cost of priced calls in USD", "cost_usd"),
     Metric("llm.unpriced_calls", "Count", "counter", KIND_LLM_CALL, _CALL, "calls whose cost is unknown", where=(Condition("cost_status", "=", "unpriced"),)),

@@ -29,7 +29,8 @@ def metrics_page() -> str:
     lines = ["# Metrics", _GENERATED]
     lines += ["| metric | unit | kind | dimensions | computed from | meaning |", "|---|---|---|---|---|---|"]
     for m in METRICS:
-        source = f"{'sum' if m.aggregate == 'counter' else m.aggregate} of {m.value or '1'} over `{m.kind}`"
+        how, what = "sum" if m.aggregate == "counter" else m.aggregate, m.value.replace(" ", " + ") or "1"
+        source = f"{how} of {what} over `{m.kind}`"
         where = " where " + " and ".join(map(_condition, m.where)) if m.where else ""
         lines.append(
             f"| `{m.name}` | {m.unit} | {m.aggregate} | {', '.join(m.dimensions)} | {source}{where} | {m.description} |"

@@ -185,7 +185,11 @@ class Settings:
     )
     fdatasync: bool = _row(False, _bool, "sync segments to disk in groups, against power loss")
     forward: bool = _row(False, _bool, "start a forwarder as a child process of the service")
-    sinks: tuple[str, ...] = _row(("raw",), _names, "where the forwarder ships: raw, s3, firehose, stdout")
+    sinks: tuple[str, ...] = _row(
+        ("raw",),
+        _names,
+        "where the forwarder ships: raw, s3, firehose, stdout, cloudwatch_logs, cloudwatch_metrics, cloudwatch_emf",
+    )
     raw_url: str = _row("", _text, "where the s3 sink stores raw objects, such as s3://bucket/raw")
     kms_key: str = _row(
         "", _text, "KMS key that objects in S3 are encrypted with; empty means the bucket's own setting"
@@ -196,6 +200,26 @@ class Settings:
         86400.0,
         _seconds,
         "how long a sink may hold segments back before it is passed over and what it missed is counted",
+    )
+    cloudwatch_namespace: str = _row("Tollmeter", _text, "CloudWatch namespace of the metrics")
+    cloudwatch_log_group: str = _row(
+        "/tollmeter/{service}",
+        _text,
+        "log group of the cloudwatch_logs and emf sinks; {service} is the event's service",
+    )
+    cloudwatch_retention_days: int = _row(
+        30, _count, "retention of log groups that are made; one that exists keeps its own, and 0 means for ever"
+    )
+    metric_preset: str = _row("", _text, "more names that some metrics are sent under: ai_platform, or nothing")
+    metric_interval_s: float = _row(10.0, _seconds, "how often metrics are sent")
+    dimension_limit: int = _row(
+        50, _count, "values that a metric's dimension keeps, such as routes; what comes later is sent as other"
+    )
+    dimension_values: dict[str, str] = _row(
+        {}, _pairs, "values that are always kept, by field: route=/chat|/search,team=core|growth"
+    )
+    dimension_file: str = _row(
+        "", _text, "list of the values kept, to be shared by the hosts of a service; empty means below the home"
     )
     trace_ratio: float = _row(
         1.0, _ratio, "share of traces the trace sinks keep beside those in error, slow or expensive; 1 keeps all"

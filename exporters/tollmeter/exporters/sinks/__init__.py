@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
+from tollmeter.exporters.derive.dimensions import DimensionBudget
 from tollmeter.exporters.sinks.base import Sink
 from tollmeter.model.errors import SettingError, UnknownNameError
 from tollmeter.model.home import Home
@@ -38,11 +40,43 @@ def _firehose(home: Home, settings: Settings) -> Sink:
     return FirehoseStream(settings)
 
 
+def _cloudwatch_logs(home: Home, settings: Settings) -> Sink:
+    del home
+    from tollmeter.exporters.sinks.cloudwatch_logs import CloudWatchLogs
+
+    return CloudWatchLogs(settings)
+
+
+def _cloudwatch_metrics(home: Home, settings: Settings) -> Sink:
+    from tollmeter.exporters.sinks.cloudwatch_metrics import CloudWatchMetrics
+
+    return CloudWatchMetrics(settings, budget(home, settings))
+
+
+def _cloudwatch_emf(home: Home, settings: Settings) -> Sink:
+    from tollmeter.exporters.sinks.cloudwatch_emf import CloudWatchEmf
+
+    return CloudWatchEmf(settings, budget(home, settings))
+
+
+def budget(home: Home, settings: Settings) -> DimensionBudget:
+    """The dimension budget of the metric sinks of a home."""
+    return DimensionBudget.of(settings, dimension_file(home, settings))
+
+
+def dimension_file(home: Home, settings: Settings) -> Path:
+    """Where the list of kept label values lies."""
+    return Path(settings.dimension_file) if settings.dimension_file else home.state / "forward" / "dimensions.json"
+
+
 SINKS: Final[dict[str, Callable[[Home, Settings], Sink]]] = {
     "raw": _raw,
     "s3": _s3,
     "firehose": _firehose,
     "stdout": _stdout,
+    "cloudwatch_logs": _cloudwatch_logs,
+    "cloudwatch_metrics": _cloudwatch_metrics,
+    "cloudwatch_emf": _cloudwatch_emf,
 }
 """How each sink is opened; adding one is a file here and a row in this table."""
 

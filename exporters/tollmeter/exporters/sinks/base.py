@@ -13,8 +13,14 @@ BATCH_BYTES: Final = 256 << 10
 
 INVALID: Final = "invalid"
 LATE: Final = "late"
+EARLY: Final = "early"
 SAMPLED: Final = "sampled"
-"""Reasons a line is dropped: it is no event; it is too old to be sent; the sampling left it out."""
+TOO_LARGE: Final = "too_large"
+"""Reasons a line is dropped: no event; too old, or too far ahead, to be sent; left out by the sampling; too large."""
+
+
+class InDoubtError(Exception):
+    """What was sent may have arrived, and must not be sent again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +29,8 @@ class Receipt:
 
     `acknowledged` arrived, or gave this sink nothing to send. `drops` can never be sent, by reason. `in_doubt` may have
     arrived and are not sent again. `held` are kept in memory, for a later receipt to settle: that one counts them and
-    lowers `held` by as many, so that it may be negative. `error` says why the rest was not taken, or why what is held
-    could not be shipped: the sink then rests.
+    lowers `held` by as many, so that it may be negative. `notes` are further counts, by name. `error` says why the rest
+    was not taken, or why what is held could not be shipped: the sink then rests.
 
     >>> Receipt(acknowledged=7, drops={"late": 1}, held=2).lines
     10
@@ -35,6 +41,7 @@ class Receipt:
     in_doubt: int = 0
     held: int = 0
     error: str = ""
+    notes: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def dropped(self) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from tollmeter.exporters.aws import client
-from tollmeter.exporters.sinks.base import NOTHING, Receipt
+from tollmeter.exporters.sinks.base import NOTHING, TOO_LARGE, Receipt
 from tollmeter.model.errors import SettingError
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ _MAX_RECORD: Final = 1000 << 10
 _MAX_BATCH: Final = 4 << 20
 _RECORD: Final = 256 << 10
 _TRIES: Final = 3
-TOO_LARGE: Final = "too_large"
 
 
 class FirehoseStream:
