@@ -533,9 +533,15 @@ def test_what_is_remembered_is_bounded(scene: Scene, monkeypatch: pytest.MonkeyP
     for number in range(20):
         scene.span(OPENAI, BASE | TOKENS)
         scene.foreign.open.remember(number, _request(scene))
-    assert len(scene.foreign.seen._seen) == 5
+    assert len(scene.foreign.seen._seen[OPENAI]) == 5
     assert len(scene.foreign.open._by_trace) == 5
     assert len(scene.foreign.open) == 0
+
+
+def test_emitters_that_are_remembered_are_bounded(scene: Scene) -> None:
+    for number in range(seen_calls.MAX_SCOPES + 5):
+        scene.span(f"mine.{number}", BASE | TOKENS)
+    assert len(scene.foreign.seen._seen) == seen_calls.MAX_SCOPES
 
 
 def test_a_fault_of_ours_is_counted_and_never_raised(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -20,7 +20,8 @@ from tollmeter.instrumentation.guard import losses
 from tollmeter.instrumentation.otel.conventions import Convention, convention_of
 from tollmeter.instrumentation.otel.open_spans import OpenSpan, OpenSpans
 from tollmeter.instrumentation.otel.reading import Inference, operation_of, read_inference
-from tollmeter.instrumentation.otel.seen_calls import SeenCall, SeenCalls
+from tollmeter.instrumentation.otel.seen_calls import OWN, SeenCall, SeenCalls
+from tollmeter.instrumentation.otel.usage_attributes import Attributes
 from tollmeter.instrumentation.recorder import Recorder
 from tollmeter.instrumentation.tap.watch import active_recorder
 from tollmeter.model import names
@@ -28,7 +29,6 @@ from tollmeter.model.ids import new_event_id
 
 LOSS_LITELLM: Final = "litellm_call_without_span"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_OWN: Final = "tollmeter"
 
 
 class ForeignCall(Call):
@@ -73,11 +73,11 @@ class ForeignCalls(SpanProcessor):
     def began(self, call: Call, span_id: int) -> None:
         """A tap or `llm_call` begins a call below a span (0 for none)."""
         self.open.cover(span_id)
-        self.seen.add(call.call_id, SeenCall(_OWN, call.facts, time.time_ns()))
+        self.seen.add(call.call_id, SeenCall(OWN, call.facts, time.time_ns()))
 
     def ended(self, call: Call) -> None:
         """That call is over."""
-        seen = self.seen.get(call.call_id)
+        seen = self.seen.own(call.call_id)
         if seen is not None:
             seen.ended_ns = time.time_ns()
             seen.input_tokens = call.usage.input_tokens if call.usage else None
@@ -98,11 +98,11 @@ class ForeignCalls(SpanProcessor):
             opened = self.open.take(ids.span_id) if ids else None
             attributes = span.attributes
             if attributes and any(name.startswith(names.ATTRIBUTE_PREFIXES) for name in attributes):
-                self._consider(span, attributes, opened)
+                self._consider(span, dict(attributes), opened)  # the SDK's own mapping is slow to read
         except Exception as error:  # noqa: BLE001  as on_start
             losses.fault("on_end", error)
 
-    def _consider(self, span: ReadableSpan, attributes: Any, opened: OpenSpan | None) -> None:
+    def _consider(self, span: ReadableSpan, attributes: Attributes, opened: OpenSpan | None) -> None:
         operation = operation_of(span, attributes)
         is_covered = opened is not None and opened.is_covered
         if not operation:

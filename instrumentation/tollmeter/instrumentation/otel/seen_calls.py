@@ -7,6 +7,11 @@ from typing import Any, Final
 from tollmeter.instrumentation.otel.open_spans import forget_oldest
 
 MAX_SEEN: Final = 512
+MAX_SCOPES: Final = 32
+OWN: Final = ""
+"""The scope of calls that a tap or `llm_call` saw."""
+
+_NONE: Final[dict[str, SeenCall]] = {}
 
 
 class SeenCall:
@@ -29,7 +34,7 @@ class SeenCall:
         Where one of them has no id, a detached span is compared by model and input tokens instead. A span that is
         current around its call needs no such guess: what it surrounds is known.
         """
-        if other.scope == self.scope or other.scope in self.claimed_by or not self._overlaps(other):
+        if not self._overlaps(other) or other.scope in self.claimed_by:
             return False
         if self.response_id and other.response_id:
             return self.response_id == other.response_id
@@ -47,27 +52,35 @@ class SeenCall:
 
 
 class SeenCalls:
-    """The newest `MAX_SEEN` calls. No lock: one held by another thread at a fork would hang the child."""
+    """The newest `MAX_SEEN` calls of each emitter; without a lock, which a fork could leave held in the child."""
 
     def __init__(self) -> None:
-        self._seen: dict[str, SeenCall] = {}
+        self._seen: dict[str, dict[str, SeenCall]] = {}
 
     def add(self, call_id: str, seen: SeenCall) -> None:
         """A call begins, or was just written."""
-        self._seen[call_id] = seen
-        if len(self._seen) > MAX_SEEN:
-            forget_oldest(self._seen)
+        of_scope = self._seen.get(seen.scope)
+        if of_scope is None:
+            of_scope = self._seen[seen.scope] = {}
+            if len(self._seen) > MAX_SCOPES:
+                forget_oldest(self._seen)
+        of_scope[call_id] = seen
+        if len(of_scope) > MAX_SEEN:
+            forget_oldest(of_scope)
 
-    def get(self, call_id: str) -> SeenCall | None:
-        """A call that is still remembered."""
-        return self._seen.get(call_id)
+    def own(self, call_id: str) -> SeenCall | None:
+        """A call of a tap or `llm_call` that is still remembered."""
+        return self._seen.get(OWN, _NONE).get(call_id)
 
     def claim(self, told: SeenCall, *, is_detached: bool) -> bool:
         """Whether a span tells of a call that was counted; each call is claimed once by each emitter."""
-        for seen in reversed(list(self._seen.values())):
-            if seen.is_told_by(told, is_detached=is_detached):
-                seen.claimed_by = (*seen.claimed_by, told.scope)
-                return True
+        for scope, of_scope in list(self._seen.items()):
+            if scope == told.scope or (scope == OWN and not is_detached):  # a tap knows no response id
+                continue
+            for seen in reversed(list(of_scope.values())):
+                if seen.is_told_by(told, is_detached=is_detached):
+                    seen.claimed_by = (*seen.claimed_by, told.scope)
+                    return True
         return False
 
 
