@@ -25,7 +25,8 @@ class Convention:
         is_input_inclusive: the input count includes what was read from and written to the cache.
         is_detached: its span is not current while the call is made, so that nothing below names it as parent.
         has_own_ids: its response id may be one of its own making, not the provider's.
-        sums_stream_output: the output of a stream has the count of its first event added, a few tokens too many.
+        sums_stream_output: the output of a stream has the count of its first event added, a few tokens too many, and
+            not every stream is marked as one.
         raw_usage: attribute that holds the provider's usage object as text, more exact than the counts.
         counts_on_log: the counts of a stream come on a span of their own; one without counts or error is no call.
         estimated_models: models whose counts under InvokeModel are guessed from the text by the emitter.
