@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+SECTIONS = ("service", "tap", "parts", "prices", "etl")
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
 _PACKAGES = ("fastapi", "openai", "opentelemetry-sdk", "opentelemetry-instrumentation-genai-openai", "duckdb")
 
@@ -21,22 +24,26 @@ def main() -> None:
     """Measure, print, write."""
     options = _options()
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # as in the test suite
-    from benchmarks import etl, micro, prices, report, service
+    from benchmarks import etl, micro, prices, report, service, tap
     from benchmarks.cpu import machine
 
-    measured = service.measure(options.rounds, options.requests, _progress)
+    rounds = options.rounds
+    sections: dict[str, Callable[[], Any]] = {
+        "service": lambda: service.measure(rounds, options.requests, _progress).document(),
+        "tap": lambda: tap.measure(rounds, _progress),
+        "parts": lambda: micro.measure(rounds, _progress),
+        "prices": lambda: prices.measure(rounds, _progress),
+        "etl": lambda: etl.measure(options.etl_rounds, options.rows, _progress),
+    }
     document: dict[str, Any] = {
         "at": f"{datetime.now(UTC):%Y-%m-%d}",
         "machine": machine(),
+        "load": f"{os.getloadavg()[0]:.1f}",
         "versions": ", ".join(f"{name} {version(name)}" for name in _PACKAGES),
-        "rounds": options.rounds,
+        "rounds": rounds,
         "requests": options.requests,
-        "service": measured.document(),
-        "checks": measured.checks,
-        "parts": micro.measure(options.rounds, _progress),
-        "prices": prices.measure(options.rounds, _progress),
-        "etl": etl.measure(options.etl_rounds, options.rows, _progress),
     }
+    document |= {name: section() for name, section in sections.items() if name in options.only}
     page = report.render(document)
     sys.stdout.write(json.dumps(document, indent=1) + "\n" if options.json else page)
     if options.write:
@@ -49,9 +56,13 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--requests", type=int, default=40, help="calls per round; five times as many pings")
     parser.add_argument("--etl-rounds", type=int, default=5, help="interleaved rounds of the ETL")
     parser.add_argument("--rows", type=int, default=20_000, help="rows the ETL lands per round")
+    parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS, help="some sections alone")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--write", action="store_true", help="update docs/benchmarks.md")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.write and set(options.only) != set(SECTIONS):
+        parser.error("--write needs every section")
+    return options
 
 
 def _progress(message: str) -> None:

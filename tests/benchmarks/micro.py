@@ -5,24 +5,28 @@ Run as a worker (`python -m benchmarks.micro bare|lean HOME`) it reads `COUNT NA
 
 from __future__ import annotations
 
-import asyncio
 import json
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 import httpx2
 from benchmarks.cpu import SERVICE_CORE, pinned
 from benchmarks.paired import difference
+from benchmarks.worker import Worker, serve
 
-TESTS = Path(__file__).resolve().parents[1]
 CHUNKS = 200
-PARTS = {"middleware": 3000, "plain call": 400, f"stream of {CHUNKS} chunks": 60}
+COLD = ", caches cold"
+PARTS = {
+    "middleware": 3000,
+    "plain call": 400,
+    f"stream of {CHUNKS} chunks": 60,
+    f"middleware{COLD}": 60,
+    f"plain call{COLD}": 60,
+}
 _URL = "https://api.openai.com/v1/chat/completions"
 _USAGE = {"prompt_tokens": 128, "completion_tokens": 32, "total_tokens": 160}
 
@@ -31,7 +35,10 @@ def measure(rounds: int, progress: Callable[[str], None]) -> dict[str, dict[str,
     """CPU µs that lean mode adds to each part."""
     taken: dict[str, dict[str, list[float]]] = {name: {"bare": [], "lean": []} for name in PARTS}
     with tempfile.TemporaryDirectory() as home, pinned(SERVICE_CORE):
-        workers = {variant: _Worker(variant, home) for variant in ("bare", "lean")}
+        workers = {variant: Worker("benchmarks.micro", variant, home) for variant in ("bare", "lean")}
+        for worker in workers.values():
+            for name, count in PARTS.items():
+                worker.run(name, max(2, count // 4))
         for index in range(rounds):
             progress(f"parts: round {index + 1} of {rounds}")
             for name, count in PARTS.items():
@@ -45,26 +52,6 @@ def measure(rounds: int, progress: Callable[[str], None]) -> dict[str, dict[str,
 def _row(bare: list[float], lean: list[float]) -> dict[str, float]:
     found = difference(bare, lean)
     return {"bare_us": median(bare), "added_us": found.median, "low": found.low, "high": found.high}
-
-
-class _Worker:
-    def __init__(self, variant: str, home: str) -> None:
-        command = [sys.executable, "-m", "benchmarks.micro", variant, home]
-        self._process = subprocess.Popen(command, cwd=TESTS, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for name, count in PARTS.items():
-            self.run(name, max(2, count // 4))
-
-    def run(self, name: str, count: int) -> float:
-        """CPU µs per turn."""
-        assert self._process.stdin
-        assert self._process.stdout
-        self._process.stdin.write(f"{count} {name}\n")
-        self._process.stdin.flush()
-        return float(self._process.stdout.readline())
-
-    def stop(self) -> None:
-        """End the worker."""
-        self._process.communicate(timeout=30)
 
 
 # --- the worker ----------------------------------------------------------------------------------------------------
@@ -112,11 +99,26 @@ async def _call(client: httpx2.AsyncClient, body: bytes) -> None:
             pass
 
 
-async def _timed(turn: Callable[[], Awaitable[None]], count: int) -> int:
+async def _timed(turn: Callable[[], Awaitable[None]], count: int) -> float:
     start = time.process_time_ns()
     for _ in range(count):
         await turn()
-    return time.process_time_ns() - start
+    return (time.process_time_ns() - start) / count / 1000
+
+
+_OTHER_MEMORY = bytes(8 << 20)
+"""Larger than the caches of a core."""
+
+
+async def _timed_cold(turn: Callable[[], Awaitable[None]], count: int) -> float:
+    """As in a service, where between two turns other code has filled the caches; that is not timed."""
+    used = 0
+    for _ in range(count):
+        _OTHER_MEMORY.count(b"x")
+        start = time.process_time_ns()
+        await turn()
+        used += time.process_time_ns() - start
+    return used / count / 1000
 
 
 def _worker(variant: str, home: str) -> None:
@@ -132,13 +134,12 @@ def _worker(variant: str, home: str) -> None:
         "plain call": lambda: _call(client, plain),
         f"stream of {CHUNKS} chunks": lambda: _call(client, stream),
     }
-    with asyncio.Runner() as runner:
-        for line in sys.stdin:
-            number, _, name = line.strip().partition(" ")
-            count = int(number)
-            used = runner.run(_timed(turns[name], count)) / count / 1000
-            sys.stdout.write(f"{used}\n")
-            sys.stdout.flush()
+
+    def timed(name: str, count: int) -> Awaitable[float]:
+        turn = turns[name.removesuffix(COLD)]
+        return _timed_cold(turn, count) if name.endswith(COLD) else _timed(turn, count)
+
+    serve(timed)
 
 
 if __name__ == "__main__":

@@ -147,7 +147,7 @@ def _client() -> Any:
 
     class Stream(httpx2.AsyncByteStream):
         def __init__(self, chunks: list[bytes]) -> None:
-            self._chunks = chunks
+            self._chunks = iter(chunks)  # the SDK stops at `[DONE]`, and what is left is drained: never from the start
 
         async def __aiter__(self) -> AsyncIterator[bytes]:
             for chunk in self._chunks:

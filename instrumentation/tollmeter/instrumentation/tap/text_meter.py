@@ -20,13 +20,13 @@ _RESPONSES: Final = b'"response.'
 _CALL_ADDED: Final = re.compile(rb'"response\.output_item\.added".*?"function_call"')
 
 
-_HELD: Final = 64 << 10
+_HELD: Final = 128 << 10
 
 
 class TextMeter:
     """Counts each delta as the pieces of its text.
 
-    Lines wait, 64 KiB of them at most, until they are too many or the count is asked for: most streams tell their usage
+    Lines wait, 128 KiB of them at most, until they are too many or the count is asked for: most streams tell their usage
     in the end, and then no one asks. Where every event of some lines has the field that the one before had, only that
     is looked for, in half the time.
     """
