@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import deque
 from typing import TYPE_CHECKING, Final, Protocol
 
 from tollmeter.instrumentation.guard import losses
@@ -87,7 +88,7 @@ class EventScanner(ABC):
     16 KiB, and what the wire keeps.
     """
 
-    __slots__ = ("_lines", "_tail", "call", "done", "error", "meter")
+    __slots__ = ("_lines", "_tail", "_tail_bytes", "call", "done", "error", "meter")
 
     marks: tuple[bytes, ...] = ()
     """An event that counts wherever it stands holds one of these; each costs a search through the whole stream."""
@@ -99,7 +100,8 @@ class EventScanner(ABC):
     def __init__(self, call: Call) -> None:
         self.call = call
         self._lines = Lines()
-        self._tail = b""
+        self._tail: deque[bytes] = deque()
+        self._tail_bytes = 0
         self.done = False
         self.error = ""
         self.meter: TextMeter | None = None
@@ -122,7 +124,7 @@ class EventScanner(ABC):
         rest = self._lines.rest()
         self._keep(rest + b"\n")
         self._read_lines(lines_with(self.marks, rest))
-        self._read_lines(lines_with(self.last_marks, self._tail, last=True))
+        self._read_lines(lines_with(self.last_marks, b"".join(self._tail), last=True))
         self.conclude()
 
     def _read_lines(self, lines: list[bytes]) -> None:
@@ -132,9 +134,11 @@ class EventScanner(ABC):
                 self.read(line[skipped:])
 
     def _keep(self, whole: bytes) -> None:
-        self._tail += whole
-        if len(self._tail) > 2 * TAIL:
-            self._tail = self._tail[self._tail.rfind(b"\n", 0, -TAIL) + 1 :]
+        tail = self._tail
+        tail.append(whole)
+        self._tail_bytes += len(whole)
+        while self._tail_bytes - len(tail[0]) >= TAIL:
+            self._tail_bytes -= len(tail.popleft())
 
     @abstractmethod
     def read(self, data: bytes) -> None:

@@ -26,9 +26,9 @@ _HELD: Final = 128 << 10
 class TextMeter:
     """Counts each delta as the pieces of its text.
 
-    Lines wait, 128 KiB of them at most, until they are too many or the count is asked for: most streams tell their usage
-    in the end, and then no one asks. Where every event of some lines has the field that the one before had, only that
-    is looked for, in half the time.
+    Lines wait, 128 KiB of them at most, until they are too many or the count is asked for: most streams tell their
+    usage in the end, and then no one asks. Where every event of some lines has the field that the one before had, only
+    that is looked for, in half the time.
     """
 
     __slots__ = ("_counted", "_is_responses", "_likely", "_size", "_waiting")
