@@ -48,7 +48,7 @@ def main() -> None:
     ours.add_span_processor(foreign)
     record_unsampled(recorded)
     settings = Settings(service="bench")
-    use_recorder(Recorder(settings, writer, OtelTracing(ours, foreign), Attributor(settings)))
+    use_recorder(Recorder(settings, writer, OtelTracing(ours, foreign, settings), Attributor(settings)))
     pairs = {
         "any span": (bare, ours, PLAIN),
         "a span that becomes a call, priced and encoded": (bare, ours, INFERENCE),

@@ -34,7 +34,7 @@ wires = st.sampled_from(sorted(WIRES))
 
 def recorded(wire: str, chunks: list[bytes], headers: dict[bytes, bytes], *, end: str = "complete") -> LlmCall:
     settings, writer = Settings.load(service="wires"), MemoryWriter()
-    recorder = Recorder(settings, writer, LeanTracing(), Attributor(settings))
+    recorder = Recorder(settings, writer, LeanTracing(settings), Attributor(settings))
     watch = Watch(Call(recorder, provider=PROVIDERS.get(wire, wire), operation="chat"), WIRES[wire])
     losses.take()
     watch.respond(200, headers, decoded=False)

@@ -55,7 +55,7 @@ class Scene:
         self.provider.add_span_processor(self.foreign)
         self.writer = MemoryWriter()
         settings = Settings(service="svc", providers={"llm.test": "openai"})
-        tracing = OtelTracing(self.provider, self.foreign)
+        tracing = OtelTracing(self.provider, self.foreign, settings)
         self.recorder = Recorder(settings, self.writer, tracing, Attributor(settings))
 
     def tracer(self, scope: str, version: str = "") -> trace.Tracer:

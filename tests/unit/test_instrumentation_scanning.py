@@ -22,7 +22,7 @@ from tollmeter.model.settings import Settings
 
 def recorded(body: bytes, step: int, encoding: bytes = b"", *, abandoned: bool = False) -> LlmCall:
     settings, writer = Settings.load(service="scanning"), MemoryWriter()
-    recorder = Recorder(settings, writer, LeanTracing(), Attributor(settings))
+    recorder = Recorder(settings, writer, LeanTracing(settings), Attributor(settings))
     seen = Watch(Call(recorder, provider="openai", operation="chat"), WIRES[WIRE_OPENAI])
     head = {b"content-type": b"text/event-stream", b"content-encoding": encoding}
     seen.respond(200, head, decoded=False)

@@ -126,7 +126,7 @@ BODY = b'data: {"model": "gpt-4o", "choices": [{"delta": {"content": "word"}}]}\
 
 def ending(how: str) -> list[LlmCall]:
     settings, writer = Settings.load(service="peers"), MemoryWriter()
-    recorder = Recorder(settings, writer, LeanTracing(), Attributor(settings))
+    recorder = Recorder(settings, writer, LeanTracing(settings), Attributor(settings))
     watch = Watch(Call(recorder, provider="openai", operation="chat"), WIRES[WIRE_OPENAI])
     watch.respond(200, {b"content-type": b"text/event-stream"}, decoded=True)
     if how != "never iterated":

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import unquote
 
 import msgspec
 
 from tollmeter.instrumentation.context import ATTRIBUTION_FIELDS, clean_text
+from tollmeter.instrumentation.propagation import baggage
 from tollmeter.model.errors import SettingError
 from tollmeter.model.names import HEADER_BAGGAGE
 from tollmeter.model.settings import Settings
@@ -27,12 +28,9 @@ class Attributor:
         Raises:
             SettingError: a mapping names a field that does not exist.
         """
-        for name, mapping in (
-            ("headers", settings.headers), ("claims", settings.claims), ("baggage", settings.baggage),
-        ):  # fmt: skip
-            for field in mapping:
-                if field not in ATTRIBUTION_FIELDS:
-                    raise SettingError(name, field, f"a field of {', '.join(sorted(ATTRIBUTION_FIELDS))}")
+        check_fields("headers", settings.headers)
+        check_fields("claims", settings.claims)
+        check_fields("baggage", settings.baggage)
         self.defaults: dict[str, Any] = {k: v for k, v in (("team", settings.team), ("feature", settings.feature)) if v}
         self._headers = {header.lower().encode(): field for field, header in settings.headers.items()}
         self._claims = settings.claims
@@ -51,13 +49,23 @@ class Attributor:
         return found
 
     def _from_baggage(self, value: bytes) -> dict[str, str]:
-        members = [member.split(";", 1)[0].partition("=") for member in value.decode("latin-1").split(",")]
-        plain = {key.strip(): unquote(text.strip()) for key, _, text in members}
+        plain = baggage.read(value.decode("latin-1"))
         return {field: clean_text(plain[key]) for field, key in self._baggage.items() if plain.get(key)}
 
     def _from_token(self, value: bytes) -> dict[str, str]:
         claims = _claims_of(value)
         return {field: clean_text(claims[claim]) for field, claim in self._claims.items() if claims.get(claim)}
+
+
+def check_fields(setting: str, mapping: Mapping[str, str]) -> None:
+    """Whether a setting maps fields of attribution.
+
+    Raises:
+        SettingError: one of them does not exist.
+    """
+    for field in mapping:
+        if field not in ATTRIBUTION_FIELDS:
+            raise SettingError(setting, field, f"a field of {', '.join(sorted(ATTRIBUTION_FIELDS))}")
 
 
 def _claims_of(authorization: bytes) -> dict[str, object]:

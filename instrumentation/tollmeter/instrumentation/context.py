@@ -54,6 +54,7 @@ class RequestContext:
         "tags",
         "trace_flags",
         "trace_id",
+        "trace_state",
     )  # fmt: skip
 
     def __init__(self, recorder: Recorder, scope: MutableMapping[str, Any], started_at: datetime) -> None:
@@ -66,6 +67,7 @@ class RequestContext:
         self.span_id = ""
         self.parent_span_id = ""
         self.trace_flags = "01"
+        self.trace_state = ""
         self.attribution: dict[str, Any] = {}
         self.tags: dict[str, str] = {}
         self.steps: list[Step] = []

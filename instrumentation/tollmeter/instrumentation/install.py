@@ -102,7 +102,7 @@ def _patched(owner: type[Any]) -> Any:
 def _tracing(app: object, settings: Settings) -> Tracing:
     mode = choose_mode(settings.mode)
     if mode == "lean":
-        return LeanTracing()
+        return LeanTracing(settings)
     from tollmeter.instrumentation.tracing_otel import start_otel
 
     return start_otel(app, settings)

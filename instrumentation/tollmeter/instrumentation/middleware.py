@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from tollmeter.instrumentation.context import RequestContext, enter, leave
 from tollmeter.instrumentation.guard import guarded, losses
-from tollmeter.instrumentation.propagation import sane_request_id
+from tollmeter.instrumentation.propagation.joined import joined
+from tollmeter.instrumentation.propagation.request_id import sane_request_id
 from tollmeter.instrumentation.recorder import Recorder
 from tollmeter.model.events import utc_now
 from tollmeter.model.ids import new_trace_id
@@ -158,7 +159,10 @@ class Middleware:
         kind = scope["type"]
         if kind not in ("http", "websocket") or scope["path"] in self._excluded:
             return None
-        headers = dict(scope["headers"])
+        sent = scope["headers"]
+        headers = dict(sent)
+        if len(headers) < len(sent):
+            headers |= joined(sent)
         context = RequestContext(self.recorder, scope, utc_now())
         self.recorder.tracing.begin(context, headers)
         context.request_id = sane_request_id(headers.get(_REQUEST_ID)) or new_trace_id()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tollmeter.instrumentation.guard import guarded, logger, losses
+from tollmeter.instrumentation.propagation.outgoing import Outgoing
 from tollmeter.model.errors import TollmeterError
 from tollmeter.model.events import Event, Request, encode
 from tollmeter.model.ids import new_event_id, new_instance_id
@@ -33,6 +34,7 @@ class Recorder:
         self.writer = writer
         self.tracing = tracing
         self.attributor = attributor
+        self.outgoing = Outgoing(settings)
         self.book = _book(settings.price_overlay)
         self.extra_hosts = frozenset(settings.providers.items())
         self.identity: dict[str, Any] = {

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from tollmeter.instrumentation.context import RequestContext, parent_span_id
-from tollmeter.instrumentation.propagation import read_traceparent
+from tollmeter.instrumentation.propagation.span_context import SpanContext
+from tollmeter.instrumentation.propagation.styles import ContextReader
 from tollmeter.model.ids import new_span_id, new_trace_id
-from tollmeter.model.names import HEADER_TRACEPARENT
 
 if TYPE_CHECKING:
     from tollmeter.instrumentation.calls import Call
-
-_TRACEPARENT = HEADER_TRACEPARENT.encode()
+    from tollmeter.model.settings import Settings
 
 
 class OpenStep(Protocol):
@@ -42,23 +42,30 @@ class Tracing(Protocol):
         """A model call begins here: its trace id and parent span id, empty where there is none."""
         ...
 
+    def context_headers(self, call: Call) -> Mapping[str, str]:
+        """The headers that tell the one who is called of its span."""
+        ...
+
     def end_call(self, call: Call) -> None:
         """That call is over and written."""
         ...
 
 
 class LeanTracing:
-    """Ids are made here, or continued from `traceparent`; no span object exists."""
+    """Ids are made here, or continued from the caller's headers; no span object exists."""
 
     mode = "lean"
 
+    def __init__(self, settings: Settings) -> None:
+        self._reader = ContextReader(settings.propagation)
+
     def begin(self, context: RequestContext, headers: dict[bytes, bytes]) -> None:
         """Continue the caller's trace or start one."""
-        parent = read_traceparent(headers.get(_TRACEPARENT))
+        parent = self._reader.read(headers)
         if parent is None:
             context.trace_id = new_trace_id()
         else:
-            context.trace_id, context.parent_span_id, context.trace_flags = parent
+            context.trace_id, context.parent_span_id, context.trace_flags, context.trace_state = parent
         context.span_id = new_span_id()
 
     def start_step(self, name: str) -> OpenStep | None:
@@ -70,6 +77,17 @@ class LeanTracing:
         """The request's trace and the innermost step."""
         context = call.context
         return (context.trace_id if context else "", parent_span_id(context))
+
+    def context_headers(self, call: Call) -> Mapping[str, str]:
+        """The call's own span; one outside of any request begins a trace."""
+        context = call.context
+        if context is not None:
+            return call.recorder.outgoing.context_headers(
+                SpanContext(context.trace_id, call.span_id, context.trace_flags, context.trace_state)
+            )
+        trace_id, parent = call.parent
+        call.parent = (trace_id or new_trace_id(), parent)
+        return call.recorder.outgoing.context_headers(SpanContext(call.parent[0], call.span_id))
 
     def end_call(self, call: Call) -> None:
         """No span of others is counted here, so nothing needs to know."""

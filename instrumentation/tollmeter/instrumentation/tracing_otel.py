@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
-from opentelemetry import trace
+from opentelemetry import propagate, trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
@@ -17,6 +18,7 @@ from tollmeter.instrumentation.otel.conventions import installed_emitters
 from tollmeter.instrumentation.otel.foreign_calls import ForeignCalls
 from tollmeter.instrumentation.otel.provider import sdk_provider
 from tollmeter.instrumentation.otel.sampling import record_unsampled
+from tollmeter.instrumentation.otel.xray_propagator import stand_in_parent
 from tollmeter.instrumentation.tracing import LeanTracing
 from tollmeter.model.errors import MissingExtraError
 from tollmeter.model.events import Step
@@ -35,10 +37,10 @@ class OtelTracing:
 
     mode = "otel"
 
-    def __init__(self, provider: TracerProvider, foreign: ForeignCalls) -> None:
+    def __init__(self, provider: TracerProvider, foreign: ForeignCalls, settings: Settings) -> None:
         self._foreign = foreign
         self._tracer = trace.get_tracer("tollmeter", tracer_provider=provider)
-        self._lean = LeanTracing()
+        self._lean = LeanTracing(settings)
 
     def begin(self, context: RequestContext, headers: dict[bytes, bytes]) -> None:
         """Ids for requests that no server span covers; `adopt` replaces them where one does."""
@@ -54,8 +56,7 @@ class OtelTracing:
         context.trace_id = trace.format_trace_id(found.trace_id)
         context.span_id = trace.format_span_id(found.span_id)
         context.trace_flags = f"{int(found.trace_flags):02x}"
-        parent = getattr(span, "parent", None)
-        context.parent_span_id = trace.format_span_id(parent.span_id) if parent else ""
+        context.parent_span_id = _parent_of(span)
         self._foreign.open.remember(found.trace_id, context)
 
     def start_step(self, name: str) -> OtelStep | None:
@@ -69,6 +70,14 @@ class OtelTracing:
         if not found.is_valid:
             return self._lean.begin_call(call)
         return trace.format_trace_id(found.trace_id), trace.format_span_id(found.span_id)
+
+    def context_headers(self, call: Call) -> Mapping[str, str]:
+        """What the SDK's own propagators say of the current span."""
+        if not trace.get_current_span().get_span_context().is_valid:
+            return self._lean.context_headers(call)
+        carrier: dict[str, str] = {}
+        propagate.inject(carrier)
+        return {name.lower(): value for name, value in carrier.items()}
 
     def end_call(self, call: Call) -> None:
         """Spans that end later may still tell of it."""
@@ -163,7 +172,7 @@ def start_otel(app: Any, settings: Settings) -> OtelTracing:
     foreign = _foreign_calls(provider)
     if app is not None:
         _instrument_fastapi(app, provider)
-    return OtelTracing(provider, foreign)
+    return OtelTracing(provider, foreign, settings)
 
 
 def _foreign_calls(provider: TracerProvider) -> ForeignCalls:
@@ -206,6 +215,13 @@ def _new_provider(settings: Settings) -> TracerProvider:
 
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     return provider
+
+
+def _parent_of(span: trace.Span) -> str:
+    parent = getattr(span, "parent", None)
+    if parent is None or (parent.is_remote and parent.span_id == stand_in_parent(parent.trace_id)):
+        return ""
+    return trace.format_span_id(parent.span_id)
 
 
 def _is_ours_or_server(span: ReadableSpan) -> bool:

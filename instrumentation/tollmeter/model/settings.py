@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from tollmeter.model.errors import SettingError, UnknownNameError
+from tollmeter.model.names import PROPAGATION_DATADOG, PROPAGATION_TRACECONTEXT, PROPAGATION_XRAY
 
 PREFIX: Final = "TOLLMETER_"
 HOST_RULE: Final = r"(?P<host>(?:\*\.)?[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:]+\])(?::(?P<port>\d{1,5}))?(?P<prefix>/\S*)?"
@@ -92,6 +93,19 @@ def _names(value: str) -> tuple[str, ...]:
     return tuple(item.strip() for item in value.split(",") if item.strip())
 
 
+def _plain_hosts(value: str) -> tuple[str, ...]:
+    hosts = tuple(host.lower().strip("[]") for host in _names(value))
+    for host in hosts:
+        if host != "*" and not re.fullmatch(r"(?:\*\.)?[a-z0-9_.-]+|[0-9a-f:]*:[0-9a-f:]*:[0-9a-f:]*", host):
+            raise ValueError(host)
+    return hosts
+
+
+def _styles(value: str) -> tuple[str, ...]:
+    known = {name: name for name in (PROPAGATION_TRACECONTEXT, PROPAGATION_XRAY, PROPAGATION_DATADOG)}
+    return () if value.strip().lower() == "none" else tuple(known[name.lower()] for name in _names(value))
+
+
 def _choice(*allowed: str) -> Callable[[str], str]:
     def parse(value: str) -> str:
         return {name: name for name in allowed}[value.strip().lower()]
@@ -112,6 +126,8 @@ _ALLOWED: Final[dict[Callable[[str], object], str]] = {
     _pairs: "pairs such as tenant_id=x-tenant-id,user_id=x-user-id",
     _hosts: "pairs such as llm.internal:8000=openai,*.corp.example/anthropic=anthropic",
     _names: "names separated by commas",
+    _plain_hosts: "hosts without port, *.suffix, or *, separated by commas",
+    _styles: "some of tracecontext, xray, datadog, separated by commas, or none",
 }
 
 
@@ -157,8 +173,19 @@ class Settings:
         "attribution from claims of the bearer token: field=claim; the token is not verified, the service does that",
     )
     baggage: dict[str, str] = _row({}, _pairs, "attribution from W3C baggage: field=key")
+    propagation: tuple[str, ...] = _row(
+        (PROPAGATION_TRACECONTEXT, PROPAGATION_XRAY, PROPAGATION_DATADOG),
+        _styles,
+        "trace headers of requests that are continued, the first that is found winning: docs/propagation.md",
+    )
+    propagate: tuple[str, ...] = _row(
+        (PROPAGATION_TRACECONTEXT,), _styles, "trace headers that model calls carry to propagate_hosts"
+    )
     propagate_hosts: tuple[str, ...] = _row(
-        (), _names, "hosts that outgoing model calls carry a traceparent to; * means all"
+        (), _plain_hosts, "hosts that model calls tell their trace, and propagate_baggage; * means all"
+    )
+    propagate_baggage: dict[str, str] = _row(
+        {}, _pairs, "attribution that model calls carry to propagate_hosts as W3C baggage: field=key"
     )
     providers: dict[str, str] = _row(
         {},
@@ -291,6 +318,8 @@ def _checked(row: Field[Any], value: object) -> object:
         return _parsed(row, row.name, value)
     if isinstance(value, dict) and row.metadata["parse"] is _hosts:
         return _parsed(row, row.name, ",".join(f"{host}={provider}" for host, provider in value.items()))
+    if isinstance(value, tuple | list) and row.metadata["parse"] in (_plain_hosts, _styles):
+        return _parsed(row, row.name, ",".join(value)) if value else ()
     default = default_of(row)
     if isinstance(default, tuple) and isinstance(value, list):
         return tuple(value)

@@ -23,7 +23,6 @@ from tollmeter.instrumentation.tap.forms import form_as_json
 from tollmeter.instrumentation.tap.import_hook import after_import
 from tollmeter.instrumentation.tap.results import may_hold_results
 from tollmeter.instrumentation.tap.watch import begin, begin_fetch
-from tollmeter.model.names import HEADER_TRACEPARENT
 
 MODULE: Final = "aiohttp"
 _MARK: Final = "_tollmeter_original"
@@ -107,9 +106,10 @@ def _begin(session: Any, method: str, str_or_url: Any, kwargs: dict[str, Any]) -
     headers = session._prepare_headers(kwargs.get("headers"))  # noqa: SLF001  with the session's own
     watch = begin(target, _plain(headers), _body_of(kwargs))
     if watch is not None:
-        header = watch.traceparent(target.host)
-        if header and HEADER_TRACEPARENT not in headers:
-            headers[HEADER_TRACEPARENT] = header
+        added = watch.outgoing(target.host, lambda name: ",".join(headers.getall(name, ())) or None)
+        if added:
+            for name, value in added.items():
+                headers[name] = value
             kwargs["headers"] = headers
     return watch
 

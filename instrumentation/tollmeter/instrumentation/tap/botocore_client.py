@@ -44,9 +44,13 @@ def _begin(request: Any) -> Exchange | None:
     if request.method != "POST" or _PATH not in request.url:
         return None
     body = request.body.encode() if isinstance(request.body, str) else request.body
-    return begin(
-        _Url(request.url), _plain(request.headers), bytes(body) if isinstance(body, bytes | bytearray) else None
-    )
+    url = _Url(request.url)
+    watch = begin(url, _plain(request.headers), bytes(body) if isinstance(body, bytes | bytearray) else None)
+    if watch is not None:
+        # It is signed already: a signature covers the headers it names, and these are not among them.
+        for name, value in watch.outgoing(url.host, request.headers.get).items():
+            request.headers[name] = value
+    return watch
 
 
 @guarded(default=None)

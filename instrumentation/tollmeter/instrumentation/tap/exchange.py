@@ -6,6 +6,9 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tollmeter.instrumentation.propagation.outgoing import Own
     from tollmeter.instrumentation.tap.facts import Headers
 
 FIRST_ERROR: Final = 400
@@ -42,7 +45,7 @@ class Exchange(ABC):
     def fail(self, error: BaseException) -> None:
         """The exchange ended in an exception."""
 
-    def traceparent(self, host: str) -> str:
-        """The trace header to send to a host, or an empty string: only a call is a span."""
-        del host
-        return ""
+    def outgoing(self, host: str, own: Own) -> Mapping[str, str]:
+        """Headers to add for a host, beside those the application sends itself; none: only a call is a span."""
+        del host, own
+        return {}

@@ -18,7 +18,6 @@ from tollmeter.instrumentation.tap.forms import form_as_json
 from tollmeter.instrumentation.tap.import_hook import after_import
 from tollmeter.instrumentation.tap.sending import is_tapped, tapped, tapped_async
 from tollmeter.instrumentation.tap.watch import begin, begin_fetch, refuse_if_spent
-from tollmeter.model.names import HEADER_TRACEPARENT
 
 MODULES: Final = ("httpx", "httpx2")
 
@@ -78,9 +77,8 @@ def _begin(request: Any) -> Exchange | None:
         return begin_fetch(url) if request.method == "GET" else None
     watch = begin(url, _plain(request.headers), _body_of(request))
     if watch is not None:
-        header = watch.traceparent(url.host)
-        if header and HEADER_TRACEPARENT not in request.headers:
-            request.headers[HEADER_TRACEPARENT] = header
+        for name, value in watch.outgoing(url.host, request.headers.get).items():
+            request.headers[name] = value
     return watch
 
 

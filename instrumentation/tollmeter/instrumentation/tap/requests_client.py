@@ -15,7 +15,6 @@ from tollmeter.instrumentation.tap.import_hook import after_import
 from tollmeter.instrumentation.tap.results import may_hold_results
 from tollmeter.instrumentation.tap.sending import is_tapped, tapped
 from tollmeter.instrumentation.tap.watch import begin, begin_fetch
-from tollmeter.model.names import HEADER_TRACEPARENT
 
 MODULE: Final = "requests"
 
@@ -50,9 +49,8 @@ def _begin(request: Any) -> Exchange | None:
     headers = _plain(request.headers)
     watch = begin(target, headers, _body_of(request.body, headers.get(b"content-type", b"")))
     if watch is not None:
-        header = watch.traceparent(target.host)
-        if header and HEADER_TRACEPARENT not in request.headers:
-            request.headers[HEADER_TRACEPARENT] = header
+        for name, value in watch.outgoing(target.host, request.headers.get).items():
+            request.headers[name] = value
     return watch
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, Protocol
 
 from tollmeter.instrumentation.calls import Call, watching
 from tollmeter.instrumentation.context import current_request
 from tollmeter.instrumentation.guard import guarded, losses
-from tollmeter.instrumentation.propagation import write_traceparent
 from tollmeter.instrumentation.spend import may_refuse
 from tollmeter.instrumentation.tap import jobs
 from tollmeter.instrumentation.tap.bedrock_wire import STREAM_TYPE
@@ -22,6 +22,7 @@ from tollmeter.pricing.shapes.bedrock import merge, usage_of_headers
 from tollmeter.pricing.usage import Usage
 
 if TYPE_CHECKING:
+    from tollmeter.instrumentation.propagation.outgoing import Own
     from tollmeter.instrumentation.recorder import Recorder
     from tollmeter.model.events import Status
 
@@ -29,6 +30,7 @@ _BATCH: Final = 64
 _LARGE: Final = 1 << 10
 _STREAMS: Final = (b"text/event-stream", STREAM_TYPE, b"application/x-ndjson", b"application/stream+json")
 _SDK_HEADERS: Final = (b"x-stainless-lang", b"anthropic-version")
+_NO_HEADERS: Final[Mapping[str, str]] = {}
 _default: list[Recorder] = []
 
 
@@ -166,13 +168,15 @@ class Watch(Exchange):
             if not self._is_held:
                 self.call.fail(error)
 
-    def traceparent(self, host: str) -> str:
-        """The trace header to send to a host that the settings allow, else an empty string."""
+    @guarded(default=_NO_HEADERS)
+    def outgoing(self, host: str, own: Own) -> Mapping[str, str]:
+        """The trace and attribution, for a host that the settings allow."""
         call = self.call
-        allowed = call.recorder.settings.propagate_hosts
-        if call.context is None or not (host in allowed or "*" in allowed):
-            return ""
-        return write_traceparent(call.context.trace_id, call.span_id, call.context.trace_flags)
+        recorder = call.recorder
+        if not recorder.outgoing.allows(host):
+            return _NO_HEADERS
+        attribution = call.context.attribution if call.context else recorder.attributor.defaults
+        return recorder.outgoing.headers(recorder.tracing.context_headers(call), attribution, own)
 
     def _end(self, status: Status, error: str) -> None:
         self._is_held = bool(self.call.job_id) and jobs.take_over(self.call, is_over=bool(error))
