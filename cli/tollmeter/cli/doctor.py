@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import typer
 
 from tollmeter.cli.options import HomeOption, JsonOption, console, print_json
 from tollmeter.model.home import Home
+from tollmeter.model.secrets import scrub
 from tollmeter.model.settings import Settings
 
 _MARKS = {"ok": "[green]ok     [/]", "note": "[blue]note   [/]", "finding": "[yellow]finding[/]"}
@@ -21,7 +22,7 @@ def doctor(home: HomeOption = None, *, as_json: JsonOption = False) -> None:
     from tollmeter.cli.checks import CHECKS
 
     place, settings = Home.resolve(home), Settings.load()
-    findings = [finding for check in CHECKS for finding in check(place, settings)]
+    findings = [replace(finding, text=scrub(finding.text)) for check in CHECKS for finding in check(place, settings)]
     if as_json:
         print_json({"home": place.path, "findings": [asdict(finding) for finding in findings]})
     else:

@@ -13,6 +13,7 @@ from typing import Final
 from tollmeter.exporters.cursor import ACKNOWLEDGED, DROPPED, IN_DOUBT, PRODUCED, Cursors
 from tollmeter.exporters.reader import Segment, count_lines, read_batch
 from tollmeter.exporters.sinks.base import LATE, NOTHING, LineSink, Receipt, SegmentSink
+from tollmeter.model.secrets import scrub
 
 logger = logging.getLogger("tollmeter")
 _random = SystemRandom()
@@ -95,6 +96,7 @@ class Feed(ABC):
         pause = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** min(self._failures - 1, 10))
         self._resume = time.monotonic() + _random.uniform(pause / 2, pause)
         self._cursors.add({f"{self.name}.{ERRORS}": 1})
+        error = scrub(error)  # a URL or an answer may hold a key
         if not self.error:
             logger.warning("tollmeter: sink %s fails: %s", self.name, error)
         self.error = error

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
 from tollmeter.instrumentation.tap.wires import (
     WIRE_ANTHROPIC,
     WIRE_BEDROCK,
@@ -18,7 +16,7 @@ from tollmeter.instrumentation.tap.wires import (
 )
 from tollmeter.pricing import documents
 from tollmeter.pricing.shapes import bedrock, langchain
-from tollmeter.pricing.shapes.fields import mapping, mappings
+from tollmeter.pricing.shapes.fields import encoded, mapping, mappings
 
 if TYPE_CHECKING:
     from tollmeter.instrumentation.calls import Call
@@ -38,7 +36,7 @@ def read_answer(call: Call, answer: object) -> str | None:
     error = _READERS[documents.shape_of(call.facts["provider"], document)](call, document)
     _identify(call, answer, document)
     if not call.usage or not call.usage.is_consistent():
-        call.said = msgspec.json.encode(document, enc_hook=str)  # shown as it was said, where it cannot be counted
+        call.said = encoded(document)  # shown as it was said, where it cannot be counted
     if call.facts.get("stream") and not call.first_token and _speaks(document):
         call.saw_byte()
         call.saw_token()

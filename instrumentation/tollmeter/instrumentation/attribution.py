@@ -9,8 +9,9 @@ from typing import Any, Final
 
 import msgspec
 
-from tollmeter.instrumentation.context import ATTRIBUTION_FIELDS, clean_text
+from tollmeter.instrumentation.context import ATTRIBUTION_FIELDS
 from tollmeter.instrumentation.propagation import baggage
+from tollmeter.instrumentation.text import clean_text
 from tollmeter.model.errors import SettingError
 from tollmeter.model.names import HEADER_BAGGAGE
 from tollmeter.model.settings import Settings
@@ -31,7 +32,9 @@ class Attributor:
         check_fields("headers", settings.headers)
         check_fields("claims", settings.claims)
         check_fields("baggage", settings.baggage)
-        self.defaults: dict[str, Any] = {k: v for k, v in (("team", settings.team), ("feature", settings.feature)) if v}
+        self.defaults: dict[str, Any] = {
+            name: clean_text(value) for name, value in (("team", settings.team), ("feature", settings.feature)) if value
+        }
         self._headers = {header.lower().encode(): field for field, header in settings.headers.items()}
         self._claims = settings.claims
         self._baggage = settings.baggage

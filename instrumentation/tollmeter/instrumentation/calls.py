@@ -12,9 +12,11 @@ from tollmeter.instrumentation.context import current_request
 from tollmeter.instrumentation.fallback import standing_in_for
 from tollmeter.instrumentation.guard import guarded, losses
 from tollmeter.instrumentation.spend import admit, limits_in_force, settle, total
+from tollmeter.instrumentation.text import clean_name, clean_text
 from tollmeter.model import names
 from tollmeter.model.events import LlmCall, Status, utc_now
 from tollmeter.model.ids import imported_event_id, new_event_id, new_span_id, new_trace_id
+from tollmeter.model.secrets import SHORTEST
 from tollmeter.pricing import Usage
 from tollmeter.pricing.call import cost_columns, price_call
 from tollmeter.pricing.raw_usage import raw_usage
@@ -137,7 +139,7 @@ class Call:
         if event.usage_source == names.USAGE_REPORTED and event.cost_status != names.COST_INCONSISTENT:
             return event
         raw = raw_usage(self.said)
-        return structs.replace(event, raw_usage=raw) if raw else event
+        return structs.replace(event, raw_usage=clean_text(raw, len(raw))) if raw else event
 
     def _cost(self, usage: Usage | None, status: Status, model: str = "") -> Cost:
         facts = self.facts
@@ -182,7 +184,7 @@ class Call:
         fields = {
             **self.recorder.identity,
             **(context.attribution if context else self.recorder.attributor.defaults),
-            **self.facts,
+            **_clean(self.facts),
             **_tokens(NOTHING_USED if self.facts.get("cache_hit") else self.usage),
             **cost_columns(self._cost(self.usage, status)),
             "event_id": self.call_id,
@@ -193,7 +195,7 @@ class Call:
             "parent_span_id": parent_span_id,
             "tags": self.recorder.tags_of(context),
             "status": status,
-            "error_type": error_type,
+            "error_type": clean_name(error_type),
             "latency_ms": (now - self.started) / 1e6,
             "output_tokens_per_s": self._speed(now),
         }
@@ -212,6 +214,16 @@ class Call:
         if self.facts.get("cache_hit"):
             return None
         return self.usage.output_tokens * 1e9 / (now - self.first_token)
+
+
+def _clean(facts: dict[str, Any]) -> dict[str, Any]:
+    # Most are short and plain, and not worth a call.
+    return {
+        name: value
+        if value.__class__ is not str or (len(value) < SHORTEST and value.isprintable())
+        else clean_name(value)
+        for name, value in facts.items()
+    }
 
 
 def _tokens(usage: Usage | None) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from tollmeter.instrumentation.guard import guarded, losses
 from tollmeter.instrumentation.spend import spend_left_usd
+from tollmeter.instrumentation.text import clean_name, clean_text
 from tollmeter.model.events import Step
 from tollmeter.model.ids import new_span_id
 
@@ -24,7 +25,6 @@ ATTRIBUTION_FIELDS: Final = frozenset(
         "prompt_name", "prompt_version", "experiment", "variant",
     }
 )  # fmt: skip
-MAX_TEXT: Final = 1024
 MAX_TAGS: Final = 64
 
 _current: ContextVar[RequestContext | None] = ContextVar("tollmeter_request", default=None)
@@ -86,8 +86,8 @@ class RequestContext:
             return self._route
         path = getattr(self.scope.get("route"), "path", "")
         if path and "app_root_path" in self.scope:
-            return str(self.scope["root_path"][len(self.scope["app_root_path"]) :] + path)
-        return str(path)
+            path = self.scope["root_path"][len(self.scope["app_root_path"]) :] + path
+        return clean_text(path)
 
     def let_go_of_scope(self) -> None:
         """The request is written and its route final; a context that is held longer must not hold the app's state."""
@@ -149,11 +149,6 @@ def leave(token: Token[RequestContext | None]) -> None:
     _current.reset(token)
 
 
-def clean_text(value: object) -> str:
-    """Attribution as bounded text; what has no text is empty."""
-    return "" if value is None else str(value)[:MAX_TEXT]
-
-
 @guarded(default=None)
 def annotate(*, tags: dict[str, object] | None = None, **fields: object) -> None:
     """Attribute the current request, and its model calls from here on.
@@ -172,7 +167,7 @@ def annotate(*, tags: dict[str, object] | None = None, **fields: object) -> None
             losses.add("annotate_unknown_field")
     for key, value in (tags or {}).items():
         if len(context.tags) < MAX_TAGS or key in context.tags:
-            context.tags[str(key)[:MAX_TEXT]] = clean_text(value)
+            context.tags[clean_name(key)] = clean_text(value)
         else:
             losses.add("tags_over_cap")
 
@@ -183,7 +178,7 @@ class step:  # noqa: N801  reads as a statement: with step("retrieve"):
     __slots__ = ("_context", "_name", "_otel", "_parent", "_span_id", "_started", "_token")
 
     def __init__(self, name: str) -> None:
-        self._name = name
+        self._name = clean_name(name)
 
     def __enter__(self) -> Self:
         self._context = _current.get()
@@ -197,7 +192,7 @@ class step:  # noqa: N801  reads as a statement: with step("retrieve"):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._finish(kind.__name__ if kind else "")
+        self._finish(clean_name(kind.__name__) if kind else "")
 
     @guarded(default=None)
     def _finish(self, error_type: str) -> None:
@@ -211,7 +206,7 @@ class step:  # noqa: N801  reads as a statement: with step("retrieve"):
         if self._context is not None:
             self._context.add_step(
                 Step(
-                    name=clean_text(self._name),
+                    name=self._name,
                     start_ms=max(0.0, self._context.elapsed_ms(self._started)),
                     duration_ms=(now - self._started) / 1e6,
                     span_id=self._span_id,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
-_MAX_NAME: Final = 256
+from tollmeter.instrumentation.text import clean_name
 
 standing_in_for: ContextVar[str] = ContextVar("tollmeter_fallback_from", default="")
 
@@ -20,7 +20,7 @@ class fallback_from:  # noqa: N801  reads as a statement: with fallback_from("gp
     __slots__ = ("_model", "_token")
 
     def __init__(self, model: str) -> None:
-        self._model = str(model)[:_MAX_NAME]
+        self._model = clean_name(model)
 
     def __enter__(self) -> Self:
         self._token: Token[str] = standing_in_for.set(self._model)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import threading
+import traceback
 from collections.abc import Callable
 from typing import Final, ParamSpec, TypeVar
 
@@ -32,12 +33,20 @@ class Losses:
             self._counts[reason] = self._counts.get(reason, 0) + count
 
     def fault(self, where: str, error: BaseException) -> None:
-        """Count a fault of our own; the first of its kind is logged with its traceback."""
+        """Count a fault of our own; the first of its kind is logged with its traceback.
+
+        What the exception says is left out: it may hold what a header or a prompt held.
+        """
         reason = f"internal:{where}:{type(error).__name__}"[:128]
         self.add(reason)
         if reason not in self._logged:
             self._logged.add(reason)
-            logger.warning("tollmeter: %s failed; counted, further ones are not logged", where, exc_info=error)
+            logger.warning(
+                "tollmeter: %s failed; counted, further ones are not logged\n%s%s",
+                where,
+                "".join(traceback.format_tb(error.__traceback__)),
+                type(error).__name__,
+            )
 
     def take(self) -> dict[str, int]:
         """The counts since the last call, which are forgotten here."""

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-import math
+import re
 from types import TracebackType
 from typing import Any, Final, Self
 
 from tollmeter.instrumentation.answers import read_answer
 from tollmeter.instrumentation.calls import Call, watching
-from tollmeter.instrumentation.context import MAX_TEXT, clean_text, current_request
+from tollmeter.instrumentation.context import current_request
 from tollmeter.instrumentation.guard import guarded, losses
 from tollmeter.instrumentation.tap.watch import active_recorder
+from tollmeter.instrumentation.text import clean_name, clean_text
 from tollmeter.model import names
-from tollmeter.model.events import Evaluation, utc_now
+from tollmeter.model.events import EVENT_ID, MAX_COUNT, MAX_NUMBER, Evaluation, utc_now
 from tollmeter.model.ids import new_event_id
 from tollmeter.pricing import Usage
 
+LOSS_COUNT: Final = "llm_call_invalid_count"
 LOSS_UNREAD: Final = "llm_call_unread_answer"
-_FACTS: Final = frozenset(
-    {
-        "response_model", "resource_id", "provider_request_id", "caller_principal", "service_tier",
-        "inference_region", "finish_reason", "fallback_from", "cache_hit", "http_status", "max_tokens", "attempt",
-    }
-)  # fmt: skip
+_FACTS: Final[dict[str, type]] = {
+    **dict.fromkeys(
+        (
+            "response_model", "resource_id", "provider_request_id", "caller_principal", "service_tier",
+            "inference_region", "finish_reason", "fallback_from",
+        ), str,
+    ),
+    **dict.fromkeys(("http_status", "max_tokens", "attempt"), int),
+    "cache_hit": bool,
+}  # fmt: skip
+_MAX_TOOLS: Final = 64
 
 
 class llm_call:  # noqa: N801  reads as a statement: with llm_call(provider=…, model=…) as call:
@@ -54,12 +61,12 @@ class llm_call:  # noqa: N801  reads as a statement: with llm_call(provider=…,
         max_tokens: int | None = None,
         cache_hit: bool = False,
     ) -> None:
-        self._provider = clean_text(provider)
-        self._operation = clean_text(operation)
+        self._provider = clean_name(provider)
+        self._operation = clean_name(operation)
         self._facts: dict[str, Any] = {
-            "request_model": clean_text(model),
+            "request_model": clean_name(model),
             "stream": bool(stream),
-            "max_tokens": max_tokens if type(max_tokens) is int and max_tokens >= 0 else None,
+            "max_tokens": max_tokens if _is_count(max_tokens) else None,
             "cache_hit": bool(cache_hit),
         }
         self._call: Call | None = None
@@ -132,7 +139,12 @@ class llm_call:  # noqa: N801  reads as a statement: with llm_call(provider=…,
     def record_usage(self, *, server_tool_calls: dict[str, int] | None = None, **tokens: int) -> None:
         """Say what was used, in the inclusive token fields of an `llm_call`; the newest statement holds."""
         if self._call is not None:
-            self._call.usage = Usage(**tokens, server_tool_calls=server_tool_calls or {}, source=names.USAGE_REPORTED)
+            tools = list((server_tool_calls or {}).items())[:_MAX_TOOLS]
+            self._call.usage = Usage(
+                **{name: _count(value) for name, value in tokens.items()},
+                server_tool_calls={clean_name(tool): calls for tool, calls in tools if _count(calls) is not None},
+                source=names.USAGE_REPORTED,
+            )
 
     @guarded(default=None)
     def record_facts(self, **facts: Any) -> None:
@@ -140,8 +152,10 @@ class llm_call:  # noqa: N801  reads as a statement: with llm_call(provider=…,
         for name, value in facts.items():
             if self._call is None or name not in _FACTS:
                 losses.add("llm_call_unknown_fact")
+            elif type(value) is not _FACTS[name] or (type(value) is int and not _is_count(value)):
+                losses.add("llm_call_invalid_fact")
             else:
-                self._call.facts[name] = value[:MAX_TEXT] if isinstance(value, str) else value
+                self._call.facts[name] = clean_name(value) if isinstance(value, str) else value
 
     @guarded(default=None)
     def first_token(self) -> None:
@@ -185,7 +199,7 @@ def evaluate(call_id: str, name: str, score: float, *, evaluator: str = "", comm
     """
     recorder = active_recorder()
     number = float(score)
-    if recorder is None or not call_id or not math.isfinite(number):
+    if recorder is None or not _is_event_id(call_id) or not abs(number) <= MAX_NUMBER:
         losses.add("evaluation_refused")
         return
     context = current_request()
@@ -201,9 +215,24 @@ def evaluate(call_id: str, name: str, score: float, *, evaluator: str = "", comm
             tags=recorder.tags_of(context),
             route=context.route if context else "",
             call_id=call_id,
-            name=clean_text(name),
+            name=clean_name(name),
             score=number,
-            evaluator=clean_text(evaluator),
+            evaluator=clean_name(evaluator),
             comment=clean_text(comment),
         )
     )
+
+
+def _is_event_id(value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch(EVENT_ID, value) is not None
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 0 <= value <= MAX_COUNT
+
+
+def _count(value: object) -> int | None:
+    if value is None or _is_count(value):
+        return value  # type: ignore[return-value]  # what a count is has been looked at
+    losses.add(LOSS_COUNT)
+    return None

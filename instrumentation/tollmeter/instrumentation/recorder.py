@@ -7,8 +7,10 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from tollmeter.instrumentation.bounds import ORDINARY_BYTES, fit_line
 from tollmeter.instrumentation.guard import guarded, logger, losses
 from tollmeter.instrumentation.propagation.outgoing import Outgoing
+from tollmeter.instrumentation.text import clean_name, clean_text
 from tollmeter.model.errors import TollmeterError
 from tollmeter.model.events import Event, Request, encode
 from tollmeter.model.ids import new_event_id, new_instance_id
@@ -38,10 +40,11 @@ class Recorder:
         self.book = _book(settings.price_overlay)
         self.extra_hosts = frozenset(settings.providers.items())
         self.identity: dict[str, Any] = {
-            name: value
+            name: clean_name(value)
             for name in ("service", "environment", "version", "region", "account_id")
             if (value := getattr(settings, name))
         }
+        self._tags = {clean_name(key): clean_text(value) for key, value in settings.tags.items()}
         self.renew_instance()
         _recorders.add(self)
 
@@ -51,13 +54,8 @@ class Recorder:
 
     def write(self, event: Event) -> bool:
         """Append one event; what is lost is counted and the counts ride on the next."""
-        try:
-            line = encode(event)
-        except Exception as error:  # noqa: BLE001  a value no one foresaw must not reach the host
-            losses.fault(LOSS_ENCODE, error)
-            losses.put_back(event.losses)
-            return False
-        if self.writer.append(line):
+        line = _line(event)
+        if line and self.writer.append(line):
             return True
         losses.put_back(event.losses)
         return False
@@ -78,13 +76,13 @@ class Recorder:
                 **context.attribution,
                 tags=self.tags_of(context),
                 route=context.route,
-                method=outcome.method,
+                method=clean_name(outcome.method),
                 status_code=outcome.status_code,
                 duration_ms=context.elapsed_ms(),
                 ttfb_ms=outcome.ttfb_ms,
                 response_bytes=outcome.response_bytes,
                 client_disconnected=outcome.client_disconnected,
-                error_type=outcome.error_type,
+                error_type=clean_name(outcome.error_type),
                 steps=context.steps,
                 steps_dropped=context.steps_dropped,
                 llm_calls=context.calls,
@@ -98,13 +96,26 @@ class Recorder:
     def tags_of(self, context: RequestContext | None) -> dict[str, str]:
         """Tags of the settings, then of the request."""
         if context is None or not context.tags:
-            return self.settings.tags
-        return self.settings.tags | context.tags if self.settings.tags else dict(context.tags)
+            return self._tags
+        return self._tags | context.tags if self._tags else dict(context.tags)
 
     @guarded(default=None)
     def close(self) -> None:
         """Let go of the segment, so that the forwarder may take it at once."""
         self.writer.close()
+
+
+def _line(event: Event) -> bytes:
+    """The event as a line; empty where it can be none, which is counted."""
+    try:
+        try:
+            line = encode(event)
+        except Exception:  # noqa: BLE001  a value no one foresaw
+            return fit_line(event)
+        return line if len(line) <= ORDINARY_BYTES else fit_line(event)
+    except Exception as error:  # noqa: BLE001  it must not reach the host
+        losses.fault(LOSS_ENCODE, error)
+        return b""
 
 
 def _book(overlay: str) -> PriceBook:

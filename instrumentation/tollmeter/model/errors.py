@@ -27,6 +27,8 @@ from decimal import Decimal
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from tollmeter.model.secrets import scrub
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -44,10 +46,10 @@ class UsageError(TollmeterError):
 
 
 class SettingError(UsageError):
-    """A setting has a value that is not allowed."""
+    """A setting has a value that is not allowed; a secret in it is not repeated."""
 
     def __init__(self, name: str, value: object, allowed: str) -> None:
-        super().__init__(f"{name}={value!r} is not allowed: expected {allowed}")
+        super().__init__(f"{name}={scrub(repr(value))} is not allowed: expected {allowed}")
 
 
 class UnknownNameError(UsageError):

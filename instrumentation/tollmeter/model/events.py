@@ -13,16 +13,16 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 SCHEMA_VERSION: Final = 1
-_MAX_INT64: Final = 2**63 - 1
+MAX_COUNT: Final = 2**63 - 1
 
-Count = Annotated[int, msgspec.Meta(ge=0, le=_MAX_INT64)]
-Number = Annotated[float, msgspec.Meta(ge=-1e300, le=1e300)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_COUNT)]
+MAX_NUMBER: Final = 1e300
+Number = Annotated[float, msgspec.Meta(ge=-MAX_NUMBER, le=MAX_NUMBER)]
 Millis = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
 Text = Annotated[str, msgspec.Meta(max_length=4096)]
 Id = Annotated[str, msgspec.Meta(max_length=256)]
-EventId = Annotated[
-    str, msgspec.Meta(pattern="^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$", max_length=36)
-]
+EVENT_ID: Final = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+EventId = Annotated[str, msgspec.Meta(pattern=EVENT_ID, max_length=36)]
 Timestamp = Annotated[datetime, msgspec.Meta(tz=True)]
 Usd = Annotated[Decimal, msgspec.Meta()]
 Status = Literal["ok", "error", "partial"]

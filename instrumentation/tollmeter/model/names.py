@@ -45,6 +45,34 @@ PROPAGATION_TRACECONTEXT: Final = "tracecontext"
 PROPAGATION_XRAY: Final = "xray"
 PROPAGATION_DATADOG: Final = "datadog"
 
+HEADERS_RECORDED: Final = frozenset(
+    {
+        # of a request that is served; those of the settings `headers`, `claims` and `baggage` come on top
+        HEADER_REQUEST_ID, HEADER_TRACEPARENT, HEADER_TRACESTATE, HEADER_XRAY,
+        HEADER_DATADOG_TRACE_ID, HEADER_DATADOG_PARENT_ID, HEADER_DATADOG_PRIORITY, HEADER_DATADOG_TAGS,
+        # of a call to a provider: which try it is
+        "x-stainless-retry-count", "amz-sdk-request",
+        # of a provider's answer: ids, limits, where and how it was served, and usage
+        "apim-request-id", "request-id", "x-amzn-requestid", "mistral-correlation-id", "x-debug-trace-id",
+        "x-ratelimit-limit-requests", "x-ratelimit-remaining-requests",
+        "x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens",
+        "x-ratelimit-limit-req-minute", "x-ratelimit-remaining-req-minute",
+        "x-ratelimit-limit-tokens-minute", "x-ratelimit-remaining-tokens-minute",
+        "x-ratelimit-limit-requests-day", "x-ratelimit-remaining-requests-day",
+        "anthropic-ratelimit-requests-limit", "anthropic-ratelimit-requests-remaining",
+        "anthropic-ratelimit-tokens-limit", "anthropic-ratelimit-tokens-remaining",
+        "anthropic-ratelimit-input-tokens-limit", "anthropic-ratelimit-input-tokens-remaining",
+        "anthropic-ratelimit-output-tokens-limit", "anthropic-ratelimit-output-tokens-remaining",
+        "x-ms-deployment-name", "x-ms-region", "x-gemini-service-tier", "x-amzn-errortype",
+        "x-amzn-bedrock-input-token-count", "x-amzn-bedrock-output-token-count",
+        "x-amzn-bedrock-cache-read-input-token-count", "x-amzn-bedrock-cache-write-input-token-count",
+    }
+)  # fmt: skip
+"""The headers whose values, or parts of them, may stand on an event; a test proves that no other's does.
+
+Of a credential (`authorization`, `api-key`, …) a keyed hash is recorded, never the value.
+"""
+
 GEN_AI_OPERATION_NAME: Final = "gen_ai.operation.name"
 GEN_AI_PROVIDER_NAME: Final = "gen_ai.provider.name"
 GEN_AI_SYSTEM: Final = "gen_ai.system"  # until semconv 1.36

@@ -11,9 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-import msgspec
-
-from tollmeter.pricing.shapes.fields import decoded, mapping, mappings
+from tollmeter.pricing.shapes.fields import decoded, encoded, mapping, mappings
 
 METHOD: Final = "pieces"
 TOOL_CALL_TOKENS: Final = 7
@@ -123,8 +121,8 @@ class _Reader:
 
 
 def _schema_tokens(document: dict[str, Any]) -> int:
-    tools = b"".join(msgspec.json.encode(value) for name in _TOOLS if (value := document.get(name)))
-    formats = b"".join(msgspec.json.encode(document.get(name)) for name in _FORMATS)
+    tools = b"".join(encoded(value) for name in _TOOLS if (value := document.get(name)))
+    formats = b"".join(encoded(document.get(name)) for name in _FORMATS)
     tokens = len(_WORD.findall(tools)) + _TOOLS_TOKENS if tools else 0
     return tokens + len(_WORD.findall(formats)) if b'"schema"' in formats else tokens
 

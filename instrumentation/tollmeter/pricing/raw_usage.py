@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-import msgspec
-
-from tollmeter.pricing.shapes.fields import decoded
+from tollmeter.pricing.shapes.fields import decoded, encoded
 
 MAX_CHARS: Final = 4096
 _MAX_DEPTH: Final = 8
@@ -25,7 +23,7 @@ def raw_usage(said: bytes) -> str:
     if _MARK not in said:
         return ""
     found = next(_usages(decoded(said)), None)
-    return msgspec.json.encode(found).decode()[:MAX_CHARS] if found is not None else ""
+    return encoded(found).decode()[:MAX_CHARS] if found is not None else ""
 
 
 def _usages(value: Any, depth: int = 0) -> Iterator[Any]:

@@ -9,13 +9,14 @@ import msgspec
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanKind, StatusCode
 
-from tollmeter.instrumentation.context import clean_text
 from tollmeter.instrumentation.otel.conventions import Convention
 from tollmeter.instrumentation.otel.providers import provider_of
 from tollmeter.instrumentation.otel.usage_attributes import Attributes, first_count, usage_on
+from tollmeter.instrumentation.text import clean_text
 from tollmeter.model import names
 from tollmeter.model.events import Status
 from tollmeter.pricing import Usage
+from tollmeter.pricing.shapes.fields import encoded
 
 _OPERATIONS: Final = {
     **dict.fromkeys(("chat", "generate_content", "acompletion", "responses", "aresponses"), names.OPERATION_CHAT),
@@ -105,7 +106,7 @@ def read_inference(span: ReadableSpan, attributes: Attributes, operation: str, r
 
 def _counts_as_said(attributes: Attributes) -> bytes:
     said = {name: value for name, value in attributes.items() if ".usage." in name}
-    return msgspec.json.encode({"usage": said}, enc_hook=str)
+    return encoded({"usage": said})
 
 
 def _facts(attributes: Attributes, operation: str, rule: Convention) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from tollmeter.instrumentation.tap.reading_results import Reader, note_end, time
 from tollmeter.instrumentation.tap.scanning import Lines
 from tollmeter.instrumentation.tap.wires import WIRE_ANTHROPIC, WIRE_GEMINI, WIRE_OPENAI, WIRES
 from tollmeter.model import names
-from tollmeter.pricing.shapes.fields import decoded, mapping, mappings
+from tollmeter.pricing.shapes.fields import decoded, encoded, mapping, mappings
 
 if TYPE_CHECKING:
     from tollmeter.instrumentation.recorder import Recorder
@@ -146,7 +146,7 @@ class AnthropicBatch(_LineReader):
             kind = str(result.get("type"))
             is_good = kind == "succeeded"
             if is_good:
-                WIRES[WIRE_ANTHROPIC].read_answer(call, msgspec.json.encode(result))
+                WIRES[WIRE_ANTHROPIC].read_answer(call, encoded(result))
                 call.facts["provider_request_id"] = str(mapping(result, "message").get("id", ""))[:256]
             error = mapping(mapping(result, "error"), "error") or mapping(result, "error")
             self.end(call, "" if is_good else str(error.get("type") or kind))
@@ -204,7 +204,7 @@ def _record_gemini(reader: Reader, told: Any, source_id: str, at: datetime | Non
     call = reader.begin(source_id, at, names.OPERATION_EMBEDDINGS if is_vector else names.OPERATION_CHAT)
     if call is None:
         return
-    error = WIRES[WIRE_GEMINI].read_answer(call, msgspec.json.encode(response)) if response else ""
+    error = WIRES[WIRE_GEMINI].read_answer(call, encoded(response)) if response else ""
     reader.end(call, error or _code_of(told.get("error")))
 
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
 from tollmeter.pricing.shapes import anthropic
 from tollmeter.pricing.shapes import bedrock as shape
 from tollmeter.pricing.shapes.eventstream import Frame, FrameDecoder
-from tollmeter.pricing.shapes.fields import decoded, mapping
+from tollmeter.pricing.shapes.fields import decoded, encoded, mapping
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,7 +60,7 @@ class FrameScanner:
         if not self._call.first_token and _has_token(kind, document):
             self._call.saw_token()
         if document.get("usage"):
-            self._call.said = msgspec.json.encode(document)  # the frame itself may hold it as base64
+            self._call.said = encoded(document)  # the frame itself may hold it as base64
         read_document(self._call, document)
         # The last word of Converse is its metadata; InvokeModel ends with the metrics of the invocation.
         self.done = self.done or kind == "metadata" or "amazon-bedrock-invocationMetrics" in document

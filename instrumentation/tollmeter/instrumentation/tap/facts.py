@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from tollmeter.model import names
-from tollmeter.pricing.shapes.fields import MAX_COUNT
+from tollmeter.model.events import MAX_COUNT
 
 if TYPE_CHECKING:
     from tollmeter.instrumentation.tap.endpoints import Endpoint

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-import msgspec
+from tollmeter.pricing.shapes.fields import encoded
 
 FORM_TYPE: Final = b"multipart/form-data"
 _FIELD: Final = re.compile(
@@ -25,7 +25,7 @@ def form_as_json(fields: Iterable[tuple[Any, Any]]) -> bytes:
     told: dict[str, Any] = {"model": found["model"]} if "model" in found else {}
     if "stream" in found:
         told["stream"] = found["stream"] in _TRUE
-    return msgspec.json.encode(told)
+    return encoded(told)
 
 
 def fields_of(body: bytes) -> Iterator[tuple[str, str]]:

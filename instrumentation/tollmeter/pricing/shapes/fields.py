@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import msgspec
 
-MAX_COUNT: Final = 2**63 - 1
+from tollmeter.model.events import MAX_COUNT
+
 EMPTY: Final[Mapping[str, Any]] = {}
 
 
@@ -17,6 +18,14 @@ def decoded(data: bytes) -> Any:
         return msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
+
+
+def encoded(value: Any) -> bytes:
+    """A value as JSON; nothing where it holds what JSON cannot, such as half a surrogate pair, which can be read."""
+    try:
+        return msgspec.json.encode(value, enc_hook=str)
+    except Exception:  # noqa: BLE001  `str` of a foreign object may raise anything
+        return b""
 
 
 def mapping(document: Mapping[str, Any], *names: str) -> Mapping[str, Any]:

@@ -1,0 +1,57 @@
+"""Text from outside, made fit to be recorded: bounded, free of what stores and terminals refuse, and of secrets."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Final
+
+from tollmeter.model.secrets import SHORTEST, scrub
+
+MAX_TEXT: Final = 1024
+MAX_NAME: Final = 256
+"""Of ids, models and all that names a thing."""
+
+_REMEMBERED: Final = 128
+_BEYOND: Final = 256
+"""How much is read past the cut, so that a secret which the cut goes through is known by its shape."""
+_UNFIT: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+_REPLACEMENT: Final = "\ufffd"
+
+
+def clean_text(value: object, limit: int = MAX_TEXT) -> str:
+    r"""A value as text of at most `limit` characters; what has no text is empty. Never raises.
+
+    Control characters (but tab and line breaks), lone surrogates and non-characters become U+FFFD, and secrets of a
+    known shape are replaced.
+
+    >>> clean_text("a\x00b"), clean_text("sk-0123456789abcdef"), clean_text(None)
+    ('a\ufffdb', '[secret]', '')
+    """
+    text = value if type(value) is str else _as_text(value)
+    if len(text) < SHORTEST and text.isprintable():
+        return text
+    if len(text) <= _REMEMBERED:
+        return _clean_short(text)[:limit]
+    return _clean(text[: limit + _BEYOND])[:limit]
+
+
+def clean_name(value: object) -> str:
+    """As `clean_text`, for what names a thing."""
+    return clean_text(value, MAX_NAME)
+
+
+def _as_text(value: object) -> str:
+    if value is None:
+        return ""
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001  the object's own
+        return ""
+
+
+def _clean(text: str) -> str:
+    return scrub(text if text.isprintable() else _UNFIT.sub(_REPLACEMENT, text))
+
+
+_clean_short: Final = lru_cache(maxsize=2048)(_clean)
