@@ -70,7 +70,7 @@ def test_every_event_is_a_structured_log_in_the_group_of_its_service(home: Home,
     assert (found[1]["request_id"], found[1]["duration_ms"], found[1]["level"]) == ("r1", 12.5, "INFO")
     assert found[0]["trace_id"] == "4" * 32
     [own] = messages("/tollmeter/tollmeter")
-    assert own["counts"] == {"cloudwatch_logs.produced": 2, "cloudwatch_logs.acknowledged": 2}
+    assert own["counts"] == {"produced": 2, "acknowledged": 2}
     [group] = boto("logs").describe_log_groups(logGroupNamePrefix="/tollmeter/chat")["logGroups"]
     assert group["retentionInDays"] == 30
 

@@ -19,8 +19,9 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from tollmeter.exporters import forwarder as forwarder_module
+from tollmeter.exporters.cursor import cursor_file
 from tollmeter.exporters.forwarder import Forwarder
+from tollmeter.exporters.lock import lock_file
 from tollmeter.exporters.sinks.base import Receipt, Sink
 from tollmeter.exporters.sinks.memory import MemoryLines, MemorySegments
 from tollmeter.exporters.sinks.raw import RawFolder
@@ -92,7 +93,7 @@ def test_it_reports_itself_once_and_only_when_something_happened(home: Home) -> 
     Forwarder(home, SETTINGS).run_once()
     [run] = runs(raw_lines(home))
     assert (run.service, run.component, run.outcome) == ("tollmeter", "forward", "ok")
-    assert run.counts == {"raw.produced": 5, "raw.acknowledged": 5, "raw.objects": 1}
+    assert (run.sink, run.counts) == ("raw", {"produced": 5, "acknowledged": 5, "objects": 1})
     for _ in range(3):
         assert Forwarder(home, SETTINGS).run_once().counts == {}
     assert len(runs(raw_lines(home))) == 1
@@ -168,8 +169,12 @@ def test_a_sink_that_is_down_holds_no_other_back_and_gets_everything_later(home:
     assert report.errors == {"down": "ConnectionError: refused"}
     assert report.of("down", "errors") == 1
     assert len([name for name in spooled(home) if name.endswith(".jsonl")]) == 2, "kept for the sink that is down"
-    [run] = runs(raw_lines(home))
-    assert (run.outcome, run.error_type) == ("error", "sink down")
+    told = {run.sink: run for run in runs(raw_lines(home))}
+    assert (told["raw"].outcome, told["raw"].counts["acknowledged"]) == ("ok", 10)
+    assert (told["down"].outcome, told["down"].error_type) == ("error", "ConnectionError")
+    assert told["down"].counts["waiting_bytes"] == sum(path.stat().st_size for path in (home.spool / "chat").iterdir())
+    assert told["down"].lag_ms
+    assert told["down"].lag_ms > 0
 
     down.failure = None
     report = Forwarder(home, SETTINGS, sinks=[down, RawFolder(home.raw)]).run_once()
@@ -190,7 +195,7 @@ def test_a_failing_sink_is_left_alone_for_a_while(home: Home) -> None:
 
     stop = threading.Event()
     threading.Timer(1.2, stop.set).start()
-    Forwarder(home, SETTINGS, sinks=[Down(), MemorySegments()]).run(stop)
+    Forwarder(home, SETTINGS, sinks=[Down(), MemorySegments()]).run(stop, grace_s=0.1)
     assert 2 <= len(attempts) <= 3
     assert attempts[1] - attempts[0] >= 0.5
 
@@ -244,6 +249,7 @@ def test_killed_after_the_upload_the_next_run_stores_nothing_under_a_later_hour(
 import os
 from pathlib import Path
 from tollmeter.exporters.forwarder import Forwarder
+from tollmeter.exporters.lock import lock_file
 from tollmeter.exporters.sinks.raw import RawFolder
 from tollmeter.model.home import Home
 from tollmeter.model.settings import Settings
@@ -297,7 +303,7 @@ def test_the_second_forwarder_is_refused(home: Home) -> None:
     stop = threading.Event()
     first = threading.Thread(target=Forwarder(home, SETTINGS).run, args=(stop,))
     first.start()
-    lock = home.state / forwarder_module.FOLDER / "lock"
+    lock = lock_file(home)
     while not (lock.exists() and lock.read_text().strip()):
         time.sleep(0.01)
     with pytest.raises(LockedError, match=f"process {os.getpid()}"):
@@ -402,7 +408,7 @@ def test_a_backlog_is_not_late_for_a_sink_that_works(home: Home) -> None:
 
 def test_lines_whose_receipt_could_not_be_noted_are_in_doubt_and_not_sent_again(home: Home) -> None:
     write(home, 10)
-    state = home.state / forwarder_module.FOLDER / "cursors.sqlite"
+    state = cursor_file(home)
     stop = threading.Event()
 
     def mend() -> None:

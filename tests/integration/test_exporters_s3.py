@@ -15,6 +15,7 @@ import pytest
 import zstandard
 from aws_server import aws_on_loopback, boto, lead_boto3_to
 
+from tollmeter.exporters.checking import check
 from tollmeter.exporters.forwarder import Forwarder
 from tollmeter.exporters.sinks import s3 as s3_module
 from tollmeter.exporters.sinks.firehose import FirehoseStream
@@ -66,6 +67,21 @@ def stored(s3: Any) -> dict[str, list[str]]:
         if ids := [event["event_id"] for event in events if event["service"] == "chat"]:
             found[entry["Key"]] = ids
     return found
+
+
+def test_the_check_tries_what_the_sinks_need_and_leaves_nothing(home: Home, bucket: Any) -> None:
+    sinks = {"sinks": ("s3", "firehose", "cloudwatch_logs"), "raw_url": f"s3://{BUCKET}/raw"}
+    found = list(check(home, Settings.load({}, **sinks, firehose_stream="nowhere")))
+    told = {each.what: (each.level, each.text) for each in reversed(found)}
+    assert told["s3"][0] == "ok"
+    assert f"s3://{BUCKET}/raw/; looking, writing and listing uploads is allowed" in told["s3"][1]
+    assert told["firehose"][0] == "finding"
+    assert "ResourceNotFoundException" in told["firehose"][1]
+    assert told["cloudwatch_logs"][0] == "ok"
+    assert bucket.list_objects_v2(Bucket=BUCKET).get("Contents", []) == []
+    assert bucket.list_multipart_uploads(Bucket=BUCKET).get("Uploads", []) == []
+    missing = next(check(home, Settings.load({}, sinks=("s3",), raw_url="s3://none")))
+    assert missing.level == "finding"
 
 
 def test_segments_become_objects_by_hour_of_upload(home: Home, bucket: Any) -> None:

@@ -137,7 +137,7 @@ def test_a_child_ships_what_its_killed_parent_left_and_ends(home: Home) -> None:
     assert objects(home) == [], "its writer lives"
     end(parent)
     wait_until(lambda: gone(child))
-    assert len(objects(home)) == 1
+    assert len(objects(home)) == 2, "its events, and what the forwarder tells of itself"
     assert list((home.spool / "chat").iterdir()) == []
 
 

@@ -47,7 +47,11 @@ def test_an_unknown_table_is_named_with_those_that_exist() -> None:
 def test_a_metric_reads_fields_that_its_events_have(found: object) -> None:
     assert isinstance(found, type(METRICS[0]))
     known = {field.name for field in msgspec.structs.fields(STRUCTS[found.kind])}
-    used = {*found.dimensions, *(c.field for c in found.where), *found.value.split()}
+    used = {
+        *found.dimensions,
+        *(c.field for c in found.where),
+        *(name.partition(".")[0] for name in found.value.split()),
+    }
     assert used <= known
 
 
@@ -74,6 +78,24 @@ def test_a_metric_of_several_fields_is_their_sum_as_far_as_they_are_known() -> N
     known["service"] = "chat"
     assert metric("llm.tokens").contribution(events.LlmCall(**known, input_tokens=7, output_tokens=5)) == 12
     assert metric("llm.tokens").contribution(events.LlmCall(**known, input_tokens=7)) == 7
+
+
+def test_metrics_of_one_sink_read_its_counts() -> None:
+    run = events.Run(
+        event_id="01a2081d-591e-762a-82b3-01af3e9561ae",
+        timestamp=events.utc_now(),
+        service="tollmeter",
+        component="forward",
+        sink="xray",
+        counts={"acknowledged": 7, "dropped": 3, "dropped_late": 2, "dropped_sampled": 1, "held": 4},
+        lag_ms=1500.0,
+    )
+    told = {each.name: found for each in METRICS if (found := each.contribution(run)) is not None}
+    assert told == {
+        "tollmeter.runs": 1, "tollmeter.lag_ms": 1500.0, "tollmeter.held": 4, "tollmeter.sent": 7,
+        "tollmeter.dropped": 3, "tollmeter.dropped_late": 2, "tollmeter.dropped_sampled": 1,
+    }  # fmt: skip
+    assert metric("tollmeter.dropped_late").dimensions == ("service", "environment", "component", "sink")
 
 
 @pytest.mark.parametrize("value", [0.0001, 0.5, 1.0, 12.34, 999.0, 86_400_000.0])

@@ -33,6 +33,13 @@ SinkOption = Annotated[
         show_default="TOLLMETER_SINKS",
     ),
 ]
+CheckOption = Annotated[
+    bool, typer.Option("--check", help="Ship nothing: say what each sink would do, and what stands in the way.")
+]
+HealthPortOption = Annotated[
+    int | None,
+    typer.Option("--health-port", help="Answer GET /health on this port.", show_default="TOLLMETER_HEALTH_PORT"),
+]
 ParentOption = Annotated[
     bool,
     typer.Option("--exit-with-parent", help="Stop, after shipping what it left, when the parent process is gone."),
@@ -48,6 +55,8 @@ def forward(
     *,
     once: OnceOption = False,
     sink: SinkOption = None,
+    check: CheckOption = False,
+    health_port: HealthPortOption = None,
     exit_with_parent: ParentOption = False,
     parent_pid: ParentPidOption = None,
     as_json: JsonOption = False,
@@ -55,23 +64,42 @@ def forward(
     """Ship what services wrote to the spool: to the raw folder, and as structured logs to stdout.
 
     Each sink keeps its own place, so that one that is down holds no other back. A segment is deleted when every sink
-    has passed it. One forwarder works on a home at a time; SIGTERM and SIGINT end it after the step at hand. Then it
-    prints what it did (on stderr with `--sink stdout`). Exits 1 when a sink was failing at the end.
+    has passed it. One forwarder works on a home at a time. SIGTERM and SIGINT end it once all is passed and no service
+    writes, or when TOLLMETER_FORWARD_GRACE_S are over; then it prints what it did and what it left (on stderr with
+    `--sink stdout`). Exits 1 when a sink was failing at the end.
 
     - `tollmeter forward` runs until it is stopped, beside the service.
 
     - `tollmeter forward --once` ships what lies there, for cron and for trying out.
 
+    - `tollmeter forward --check` says whether it would work.
+
     - `tollmeter forward --sink raw --sink stdout` feeds the lake and a log agent.
     """
-    settings = Settings.load(sinks=tuple(sink) if sink else None)
+    settings = Settings.load(sinks=tuple(sink) if sink else None, health_port=health_port)
     place = Home.resolve(home or settings.home or None)
+    if check:
+        _check(place, settings, as_json=as_json)
+        return
     report = _forward(place, settings, parent=_parent(parent_pid, wanted=exit_with_parent), once=once)
     if report is None:
         return
     _print(report, as_json=as_json, to_stderr="stdout" in settings.sinks or exit_with_parent)
     report.check()
     if report.errors:
+        raise typer.Exit(1)
+
+
+def _check(home: Home, settings: Settings, *, as_json: bool) -> None:
+    from tollmeter.exporters.checking import check
+
+    found = list(check(home, settings))
+    if as_json:
+        print_json([asdict(each) for each in found])
+    else:
+        for each in found:
+            print(f"{each.level:<7} {each.what}: {each.text}")
+    if any(each.level == "finding" for each in found):
         raise typer.Exit(1)
 
 
@@ -86,18 +114,18 @@ def _forward(home: Home, settings: Settings, *, parent: int | None, once: bool) 
         if parent is None:
             return forwarder.run(stop)
         threading.Thread(target=_watch, args=(parent, stop), daemon=True).start()
-        return _stand_by(forwarder, stop, settings.forward_interval_s)
+        return _stand_by(forwarder, stop, settings)
 
 
-def _stand_by(forwarder: Forwarder, stop: threading.Event, interval_s: float) -> Report | None:
+def _stand_by(forwarder: Forwarder, stop: threading.Event, settings: Settings) -> Report | None:
     # Several workers of one service each start a forwarder; one works, and another takes over when its worker is gone.
     while True:
         try:
-            return forwarder.run(stop, grace_s=_DRAIN_S)
+            return forwarder.run(stop, grace_s=max(_DRAIN_S, settings.forward_grace_s), hand_over=True)
         except LockedError:
             if stop.is_set():
                 return None
-            stop.wait(interval_s)
+            stop.wait(settings.forward_interval_s)
 
 
 def _parent(pid: int | None, *, wanted: bool) -> int | None:

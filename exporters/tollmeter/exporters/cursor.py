@@ -15,6 +15,9 @@ from pathlib import Path
 from threading import RLock
 from typing import Final
 
+from tollmeter.exporters.lock import FOLDER
+from tollmeter.model.home import Home
+
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS positions (
   sink TEXT, segment TEXT, offset INTEGER NOT NULL, PRIMARY KEY (sink, segment)) WITHOUT ROWID;
@@ -37,6 +40,11 @@ ACKNOWLEDGED: Final = "acknowledged"
 DROPPED: Final = "dropped"
 IN_DOUBT: Final = "in_doubt"
 PRODUCED: Final = "produced"
+
+
+def cursor_file(home: Home) -> Path:
+    """Where a home keeps them."""
+    return home.state / FOLDER / "cursors.sqlite"
 
 
 class Cursors:

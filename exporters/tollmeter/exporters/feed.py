@@ -19,6 +19,7 @@ logger = logging.getLogger("tollmeter")
 _random = SystemRandom()
 _FIRST_PAUSE_S: Final = 1.0
 _LONGEST_PAUSE_S: Final = 60.0
+_HURRIED_PAUSE_S: Final = 3.0
 _BATCHES_PER_TURN: Final = 8
 _SEGMENTS_PER_TURN: Final = 4
 
@@ -46,7 +47,7 @@ class Feed(ABC):
         self.error = ""
         self._cursors = cursors
         self._failures = 0
-        self._resume = 0.0
+        self._failed = self._failing_since = self._resume = 0.0
         self._began = time.time()
         self._unreadable: set[str] = set()
 
@@ -54,9 +55,9 @@ class Feed(ABC):
         """Deliver a bounded share of what waits; whether more waits that could be delivered now.
 
         With `hurry` nothing waits to be worth a batch, and nothing stays held. A sink that raises rests for 1 s, then
-        up to 60 s, each pause drawn at random from half of it to the whole.
+        up to 60 s, each pause drawn at random from half of it to the whole; in a hurry for 3 s at most.
         """
-        if time.monotonic() < self._resume:
+        if time.monotonic() < (min(self._resume, self._failed + _HURRIED_PAUSE_S) if hurry else self._resume):
             return False
         try:
             return self._deliver([segment for segment in segments if self._waits(segment)], hurry=hurry)
@@ -76,6 +77,19 @@ class Feed(ABC):
         created = [segment.created for segment in segments if not self.passed(segment)]
         return max(0.0, now - min(created)) if created else 0.0
 
+    def waiting_bytes(self, segments: Sequence[Segment]) -> int:
+        """Bytes not passed."""
+        return sum(segment.size - self.offset(segment) for segment in segments if not self.passed(segment))
+
+    def offset(self, segment: Segment) -> int:
+        """Bytes of the segment the sink has passed."""
+        return self._cursors.offset(self.name, segment.segment_id)
+
+    @property
+    def failing_s(self) -> float:
+        """How long the sink has been failing; 0 while it works."""
+        return time.monotonic() - self._failing_since if self.error else 0.0
+
     def overdue(self, segment: Segment, max_lag_s: float, now: float) -> bool:
         """Whether the sink has held the segment for longer than it may.
 
@@ -93,8 +107,11 @@ class Feed(ABC):
 
     def _fail(self, error: str) -> None:
         self._failures += 1
+        self._failed = time.monotonic()
+        if not self.error:
+            self._failing_since = self._failed
         pause = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** min(self._failures - 1, 10))
-        self._resume = time.monotonic() + _random.uniform(pause / 2, pause)
+        self._resume = self._failed + _random.uniform(pause / 2, pause)
         self._cursors.add({f"{self.name}.{ERRORS}": 1})
         error = scrub(error)  # a URL or an answer may hold a key
         if not self.error:

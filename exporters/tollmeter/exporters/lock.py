@@ -6,11 +6,21 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from tollmeter.model.errors import LockedError
+from tollmeter.model.home import Home
 from tollmeter.model.spool import try_lock
 
+FOLDER: Final = "forward"
+"""Of the forwarder, below a home's state."""
+
 _held: set[int] = set()
+
+
+def lock_file(home: Home) -> Path:
+    """The lock of a home's forwarder."""
+    return home.state / FOLDER / "lock"
 
 
 @contextmanager

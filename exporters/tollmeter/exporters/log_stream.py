@@ -90,7 +90,7 @@ class LogStreams:
         except Exception as error:
             if error_code(error) != _MISSING:
                 raise
-            self._make(where)
+            self.make(group)
             answer = self._client.put_log_events(**where, logEvents=told)
         return _rejected(answer.get("rejectedLogEventsInfo") or {}, len(ordered))
 
@@ -98,11 +98,16 @@ class LogStreams:
         """Let go of the connections."""
         self._client.close()
 
-    def _make(self, where: dict[str, str]) -> None:
-        group = where["logGroupName"]
+    def make(self, group: str) -> None:
+        """Make the group and the stream of this host in it, as far as they are missing.
+
+        Raises:
+            botocore.exceptions.ClientError: it is not allowed.
+            botocore.exceptions.BotoCoreError: CloudWatch cannot be reached, or there are no credentials.
+        """
         if self._try(self._client.create_log_group, logGroupName=group) and self._retention:
             self._client.put_retention_policy(logGroupName=group, retentionInDays=self._retention)
-        self._try(self._client.create_log_stream, **where)
+        self._try(self._client.create_log_stream, logGroupName=group, logStreamName=self._stream)
 
     @staticmethod
     def _try(make: Any, **where: str) -> bool:

@@ -134,7 +134,7 @@ def read_batch(segment: Segment, offset: int, size: int) -> Batch:
 
 
 def count_lines(segment: Segment, offset: int) -> int:
-    """How many lines of a closed segment end behind `offset`.
+    """How many lines of a segment end behind `offset`.
 
     Raises:
         OSError: the segment cannot be read.

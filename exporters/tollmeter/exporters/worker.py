@@ -23,6 +23,7 @@ class Worker:
         self._state = Condition()
         self._offer: Sequence[Segment] | None = None
         self._hurry = False
+        self._since = 0.0
         self._stopped = False
         self._thread = Thread(target=self._work, name=f"tollmeter-{feed.name}", daemon=True)
         self._thread.start()
@@ -33,6 +34,11 @@ class Worker:
         return self._offer is not None
 
     @property
+    def busy_s(self) -> float:
+        """How long the turn under way has taken so far; 0 between turns."""
+        return time.monotonic() - self._since if self.busy else 0.0
+
+    @property
     def hands(self) -> Sequence[Segment]:
         """The segments of the turn under way: what is remembered of them must stay."""
         return self._offer or ()
@@ -41,6 +47,7 @@ class Worker:
         """Start a turn on these segments, unless one is under way."""
         with self._state:
             if self._offer is None:
+                self._since = time.monotonic()
                 self._offer, self._hurry = segments, hurry
                 self._state.notify_all()
 

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from tollmeter.instrumentation.guard import logger, losses
 from tollmeter.model.settings import Settings
-from tollmeter.model.spool import OpenSegment, close_segment, create_segment
+from tollmeter.model.spool import OpenSegment, close_segment, create_segment, make_folder
 
 LOSS_SPOOL_FULL: Final = "spool_full"
 LOSS_SHORT_WRITE: Final = "short_write"
@@ -233,7 +233,7 @@ def choose_writer(folder: Path, settings: Settings) -> tuple[Writer, str]:
     if settings.route == "stdout":
         return StdoutWriter(), "stdout, as TOLLMETER_ROUTE says"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         writable = os.access(folder, os.W_OK)
     except OSError as error:
         writable, why = False, f"{folder} cannot be made: {error.strerror}"

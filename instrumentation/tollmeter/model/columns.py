@@ -135,6 +135,7 @@ COLUMNS: Final[tuple[Column, ...]] = (
     Column("comment", "string", "", "why", (_E,)),
     # run
     Column("component", "string", "", "etl, forward, …", (_N,), required=True),
+    Column("sink", "string", "", "the forwarder's sink the run tells of; empty for what belongs to none", (_N,)),
     Column("outcome", "string", "", "ok or error", (_N,)),
     Column("counts", "json", "", "what the run counted, by name", (_N,)),
     Column("lag_ms", "float", "ms", "age of the oldest event not yet handled", (_N,)),

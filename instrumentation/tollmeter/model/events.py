@@ -156,9 +156,10 @@ class Evaluation(_Attributed, frozen=True, kw_only=True, omit_defaults=True, tag
 
 
 class Run(_Identity, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", tag="run"):
-    """One ETL run or one forwarder interval, with counts and losses by reason."""
+    """One ETL run, or one interval of one sink of the forwarder, with counts and losses by reason."""
 
     component: Text
+    sink: Text = ""
     duration_ms: Millis = 0.0
     outcome: Literal["ok", "error"] = "ok"
     error_type: Text = ""

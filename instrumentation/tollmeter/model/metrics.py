@@ -1,7 +1,8 @@
 """The metric registry: every metric once, and how it is computed from events.
 
 EMF, DogStatsD, alarms and dashboards read it. A metric is a pure function of events: those of one kind that meet all
-conditions contribute `value` (a field, or several whose sum counts), or 1 where it is empty.
+conditions contribute `value` (a field, one count of a map such as `counts.dropped`, or several whose sum counts), or 1
+where it is empty.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from operator import eq, ge, ne
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from tollmeter.model.errors import UnknownNameError
-from tollmeter.model.names import KIND_LLM_CALL, KIND_REQUEST, KIND_RUN
+from tollmeter.model.names import DROP_REASONS, KIND_LLM_CALL, KIND_REQUEST, KIND_RUN
 
 if TYPE_CHECKING:
     from tollmeter.model.events import Event
@@ -57,13 +58,21 @@ class Metric:
             return None
         if not self.value:
             return 1.0
-        found = [number for name in self.value.split() if (number := getattr(event, name)) is not None]
+        found = [number for name in self.value.split() if (number := _number(event, name)) is not None]
         return float(sum(found)) if found else None
+
+
+def _number(event: Event, name: str) -> float | None:
+    field, _, key = name.partition(".")
+    found: Any = getattr(event, field)
+    return found.get(key) if key else found  # type: ignore[no-any-return]  # the field is a number or a map of them
 
 
 _CALL: Final = ("service", "environment", "provider", "request_model")
 _HTTP: Final = ("service", "environment", "route")
 _FAILED_CALL: Final = (Condition("status", "=", "error"),)
+_RUN: Final = ("service", "environment", "component")
+_SINK: Final = (*_RUN, "sink")
 
 METRICS: Final[tuple[Metric, ...]] = (
     Metric("http.requests", "Count", "counter", KIND_REQUEST, _HTTP, "requests served"),
@@ -83,8 +92,20 @@ METRICS: Final[tuple[Metric, ...]] = (
     Metric("llm.unpriced_calls", "Count", "counter", KIND_LLM_CALL, _CALL, "calls whose cost is unknown", where=(Condition("cost_status", "=", "unpriced"),)),
     Metric("llm.latency_ms", "Milliseconds", "distribution", KIND_LLM_CALL, _CALL, "time to the end of the answer", "latency_ms"),
     Metric("llm.ttft_ms", "Milliseconds", "distribution", KIND_LLM_CALL, _CALL, "time to the first token", "ttft_ms"),
-    Metric("tollmeter.lag_ms", "Milliseconds", "gauge", KIND_RUN, ("service", "component"), "age of the oldest event not yet handled", "lag_ms"),
-    Metric("tollmeter.failed_runs", "Count", "counter", KIND_RUN, ("service", "component"), "runs that failed", where=(Condition("outcome", "=", "error"),)),
+    Metric("tollmeter.runs", "Count", "counter", KIND_RUN, _RUN, "runs, and the forwarder's signs of life: at least one a minute for each sink"),
+    Metric("tollmeter.failed_runs", "Count", "counter", KIND_RUN, _RUN, "runs that failed", where=(Condition("outcome", "=", "error"),)),
+    Metric("tollmeter.lag_ms", "Milliseconds", "gauge", KIND_RUN, _SINK, "age of the oldest event not yet handled", "lag_ms"),
+    Metric("tollmeter.waiting_bytes", "Bytes", "gauge", KIND_RUN, _SINK, "what a sink has yet to pass; what a lost disk would lose", "counts.waiting_bytes"),
+    Metric("tollmeter.held", "Count", "gauge", KIND_RUN, _SINK, "events a sink holds in memory", "counts.held"),
+    Metric("tollmeter.sent", "Count", "counter", KIND_RUN, _SINK, "events a sink acknowledged", "counts.acknowledged"),
+    Metric("tollmeter.in_doubt", "Count", "counter", KIND_RUN, _SINK, "events that may have arrived and are not sent again", "counts.in_doubt"),
+    Metric("tollmeter.sink_errors", "Count", "counter", KIND_RUN, _SINK, "times a sink failed", "counts.errors"),
+    Metric("tollmeter.dropped", "Count", "counter", KIND_RUN, _SINK, "events a sink will never send, for all reasons", "counts.dropped"),
+    *(
+        Metric(f"tollmeter.dropped_{reason}", "Count", "counter", KIND_RUN, _SINK, meaning, f"counts.dropped_{reason}")
+        for reason, meaning in DROP_REASONS.items()
+    ),
+    Metric("tollmeter.torn_lines", "Count", "counter", KIND_RUN, _RUN, "lines whose end was lost with their writer", "counts.torn_lines"),
 )  # fmt: skip
 
 _BY_NAME: Final = {metric.name: metric for metric in METRICS}

@@ -194,3 +194,18 @@ MESSAGE_REQUEST: Final = "Request completed"
 MESSAGE_LLM_CALL: Final = "Model call completed"
 MESSAGE_EVALUATION: Final = "Evaluation recorded"
 MESSAGE_RUN: Final = "Run completed"
+
+COMPONENT_FORWARD: Final = "forward"
+DROP_LATE: Final = "late"
+DROP_EARLY: Final = "early"
+DROP_INVALID: Final = "invalid"
+DROP_SAMPLED: Final = "sampled"
+DROP_TOO_LARGE: Final = "too_large"
+DROP_REASONS: Final = {
+    DROP_LATE: "too old to be sent, or held for too long by a sink that was down",
+    DROP_EARLY: "too far ahead of the clock to be sent",
+    DROP_INVALID: "lines that are no event",
+    DROP_SAMPLED: "left out by the sampling of traces, as asked",
+    DROP_TOO_LARGE: "larger than the sink takes",
+}
+"""Why a sink never sends a line, in words."""

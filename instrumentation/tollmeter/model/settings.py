@@ -223,6 +223,16 @@ class Settings:
     )
     firehose_stream: str = _row("", _text, "delivery stream of the firehose sink")
     forward_interval_s: float = _row(1.0, _seconds, "how often the forwarder looks at the spool")
+    forward_grace_s: float = _row(
+        5.0,
+        _seconds,
+        "how long a forwarder that was told to stop goes on while a service writes or a sink has not passed all",
+    )
+    health_port: int = _row(0, _count, "port the forwarder answers GET /health at; 0 opens none")
+    health_host: str = _row("127.0.0.1", _text, "address the health port is bound to")
+    health_max_failing_s: float = _row(
+        300.0, _seconds, "the forwarder is unhealthy when a durable sink has been failing for longer"
+    )
     sink_max_lag_s: float = _row(
         86400.0,
         _seconds,

@@ -9,6 +9,8 @@ Layout: `<home>/spool/<service>/<uuid7>.open.jsonl` while a process appends to i
 - One event is one line. A last line without newline is torn (the writer died, or the disk was full, inside `write(2)`):
   it was never acknowledged to anyone, is cut at adoption and counted.
 - Closed segments are immutable; the uuid is their identity downstream.
+- Where the folder above is setgid and writable by its group, the group shares the spool: what is made in it is so too,
+  whatever the umask, and a reader of that group may run as another user.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import errno
 import fcntl
 import os
 import re
+import stat
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +33,9 @@ _NEW_SUFFIX: Final = ".new"
 _CHUNK: Final = 1 << 20
 _ABANDONED_AFTER_S: Final = 3600.0
 _MAX_NAME: Final = 128
+_SHARED: Final = stat.S_ISGID | stat.S_IWGRP
+_SHARED_FOLDER: Final = stat.S_ISGID | 0o770
+_SHARED_FILE: Final = 0o660
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +77,13 @@ def create_segment(folder: Path) -> OpenSegment:
     Raises:
         OSError: the folder or file cannot be made (read-only, full, not permitted, no locks).
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     name = str(uuid_utils.uuid7())
     hidden, path = folder / f".{name}{_NEW_SUFFIX}", folder / f"{name}{OPEN_SUFFIX}"
     fd = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o640)
     try:
+        if is_shared(folder):
+            os.fchmod(fd, _SHARED_FILE)
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         hidden.rename(path)
     except OSError:
@@ -83,6 +91,26 @@ def create_segment(folder: Path) -> OpenSegment:
         hidden.unlink(missing_ok=True)
         raise
     return OpenSegment(fd, path)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, each shared with the group where the one above it is.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    if folder.is_dir():
+        return
+    if not folder.parent.exists():
+        make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    if is_shared(folder.parent) and not is_shared(folder):
+        folder.chmod(_SHARED_FOLDER)
+
+
+def is_shared(folder: Path) -> bool:
+    """Whether the group shares what is made in the folder: it is setgid and writable by its group."""
+    return folder.stat().st_mode & _SHARED == _SHARED
 
 
 def close_segment(segment: OpenSegment) -> ClosedSegment:
@@ -106,7 +134,8 @@ def adopt_segment(path: Path) -> ClosedSegment | None:
         OSError: the segment may not be opened, or cannot be cut or renamed.
     """
     try:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        # Enough for the lock; only a torn line needs a file that may be written.
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
     try:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tollmeter.model.settings import Settings
 
 OTHER: Final = "other"
-FREE_FIELDS: Final = frozenset({"service", "environment", "component", "status"})
+FREE_FIELDS: Final = frozenset({"service", "environment", "component", "sink", "status"})
 """Fields whose values are few by nature."""
 
 

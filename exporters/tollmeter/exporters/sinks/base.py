@@ -8,14 +8,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
 
+from tollmeter.model.names import DROP_EARLY, DROP_INVALID, DROP_LATE, DROP_SAMPLED, DROP_TOO_LARGE
+
 BATCH_BYTES: Final = 256 << 10
 """Lines a sink is given at once, in bytes, unless it asks for more."""
 
-INVALID: Final = "invalid"
-LATE: Final = "late"
-EARLY: Final = "early"
-SAMPLED: Final = "sampled"
-TOO_LARGE: Final = "too_large"
+INVALID: Final = DROP_INVALID
+LATE: Final = DROP_LATE
+EARLY: Final = DROP_EARLY
+SAMPLED: Final = DROP_SAMPLED
+TOO_LARGE: Final = DROP_TOO_LARGE
 """Reasons a line is dropped: no event; too old, or too far ahead, to be sent; left out by the sampling; too large."""
 
 
@@ -128,6 +130,19 @@ class SegmentSink(Protocol):
 
     def close(self) -> None:
         """Let go of what is open; using the sink again opens it anew."""
+        ...
+
+
+@runtime_checkable
+class Probing(Protocol):
+    """A sink that can be asked whether it would work, without shipping anything."""
+
+    def probe(self) -> str:
+        """What it would do, in words, having looked whether it may.
+
+        Raises:
+            Exception: what stands in its way.
+        """
         ...
 
 

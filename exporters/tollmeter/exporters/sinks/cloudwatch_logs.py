@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 
 from tollmeter.exporters.log_stream import MAX_EVENT, LogEvent, LogStreams, batches
+from tollmeter.exporters.reader import OWN_SERVICE
 from tollmeter.exporters.sinks.base import EARLY, INVALID, LATE, NOTHING, TOO_LARGE, Receipt
 from tollmeter.exporters.sinks.stdout import log_record
 
@@ -75,6 +76,17 @@ class CloudWatchLogs:
     def close(self) -> None:
         """Let go of the connections."""
         self._streams.close()
+
+    def probe(self) -> str:
+        """Make the group and stream of the forwarder's own events, which it would make within a minute.
+
+        Raises:
+            botocore.exceptions.ClientError: making them is not allowed.
+            botocore.exceptions.BotoCoreError: CloudWatch cannot be reached, or there are no credentials.
+        """
+        group = self._group.replace("{service}", OWN_SERVICE)
+        self._streams.make(group)
+        return f"puts events into groups such as {group}, which is there; putting was not tried"
 
     def _told(self, line: bytes) -> _Told:
         record = log_record(line)

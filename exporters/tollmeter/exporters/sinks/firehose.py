@@ -19,6 +19,7 @@ _MAX_RECORD: Final = 1000 << 10
 _MAX_BATCH: Final = 4 << 20
 _RECORD: Final = 256 << 10
 _TRIES: Final = 3
+_ACTIVE: Final = "ACTIVE"
 
 
 class FirehoseStream:
@@ -62,6 +63,20 @@ class FirehoseStream:
     def close(self) -> None:
         """Let go of the connections."""
         self._client.close()
+
+    def probe(self) -> str:
+        """Ask for the stream's state; whether records may be put is not tried, for a record cannot be taken back.
+
+        Raises:
+            ConnectionError: the stream is not active.
+            botocore.exceptions.ClientError: there is no such stream, or asking is not allowed.
+            botocore.exceptions.BotoCoreError: Firehose cannot be reached, or there are no credentials.
+        """
+        answer = self._client.describe_delivery_stream(DeliveryStreamName=self._stream, Limit=1)
+        status = answer["DeliveryStreamDescription"]["DeliveryStreamStatus"]
+        if status != _ACTIVE:
+            raise ConnectionError(f"the stream {self._stream} is {status}")
+        return f"puts records into the stream {self._stream}, which is {status}; putting was not tried"
 
     def _put(self, records: list[bytes]) -> None:
         code = ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -66,6 +67,16 @@ class RawFolder:
 
     def close(self) -> None:
         """Nothing to let go of."""
+
+    def probe(self) -> str:
+        """Write a hidden file and remove it.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        self._root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=self._root):
+            return f"stores objects below {self._root}; it can be written"
 
     def _compress(self, source: Path, target: Path) -> None:
         size = source.stat().st_size

@@ -26,6 +26,7 @@ _IN_MEMORY: Final = 4 << 20
 _CHUNK: Final = 1 << 20
 _TAKEN: Final = ("PreconditionFailed", "412")
 _MISSING: Final = ("404", "NoSuchKey", "NotFound")
+_PROBE: Final = ".probe"
 _FARTHEST: Final = timedelta(days=14)
 
 
@@ -94,6 +95,22 @@ class S3Objects:
     def close(self) -> None:
         """Let go of the connections."""
         self._client.close()
+
+    def probe(self) -> str:
+        """Look for an object that is not there, then begin an upload in parts and abort it: nothing is left behind.
+
+        Raises:
+            botocore.exceptions.ClientError: looking, writing or the key is not allowed, or there is no such bucket.
+            botocore.exceptions.BotoCoreError: S3 cannot be reached, or there are no credentials.
+        """
+        key = f"{self._prefix}{_PROBE}"
+        self.exists(key)
+        begun = self._client.create_multipart_upload(Bucket=self._bucket, Key=key, **self._encryption)
+        self._client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=begun["UploadId"])
+        self.discard(key)
+        return (
+            f"stores objects below s3://{self._bucket}/{self._prefix}; looking, writing and listing uploads is allowed"
+        )
 
     def _put(self, key: str, packed: IO[bytes], length: int) -> None:
         where = {"Bucket": self._bucket, "Key": key}
