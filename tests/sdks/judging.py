@@ -23,9 +23,11 @@ _OPERATIONS: Final = {
     "/images/generations": "image_generation",
 }
 _COUNTS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
+_RECOUNTED: Final = "litellm"
+"""It counts anew what is not OpenAI's, so that its objects say something else than the wire."""
 _WITHOUT_MODEL: Final = ("invoke", "ainvoke", "stream", "astream")
 """LangChain names a deployment in the URL alone."""
-_ENDINGS: Final = ("returned", "refused", "unparsed", "events", "numbered")
+_ENDINGS: Final = ("returned", "refused", "unparsed", "events", "numbered", "by_hand")
 Answer = dict[str, Any]
 
 
@@ -43,7 +45,10 @@ class Verdict(NamedTuple):
     rows: int
     """How many rows it has a method for."""
     calls: dict[str, dict[str, int]]
-    """By variant: returned, refused (the provider sent an error), unparsed; events, and how many tell their attempt."""
+    """By variant: returned, refused (the provider sent an error), unparsed; events, and how many tell their attempt.
+
+    `by_hand` are calls whose objects, handed to `llm_call.record`, told the counts that the wire did.
+    """
     unparsed: dict[str, list[str]]
     """Rows answered 200 or never asked for, by what the SDK raised."""
     without_method: dict[str, int]
@@ -58,6 +63,8 @@ def judge(name: str, module: str, shared: Path, folder: Path, *, python: Path | 
     assert pairs
     for pair in pairs:
         _judge(pair)
+        if not (name == _RECOUNTED and pair.row["provider"] not in ("openai", "azure_openai")):
+            _judge_by_hand(pair)
     return _verdict(pairs, answers)
 
 
@@ -108,6 +115,23 @@ def _judge(pair: Pair) -> None:
         assert event.http_status in (429, 500, 503, 529), where
     if events:
         _judge_answered(row, tapped, events[-1], where)
+
+
+def _judge_by_hand(pair: Pair) -> None:
+    told, events = _told_by_hand(pair.tapped), _events(pair.tapped)
+    if told and events and events[-1].usage_source == told.usage_source:
+        assert _counts(told) == _counts(events[-1]), f"{pair.row['id']} {pair.tapped['variant']}: recorded by hand"
+
+
+def _told_by_hand(answer: Answer) -> LlmCall | None:
+    """The event of the SDK's own objects, where they tell a usage: parts, raw responses and vectors do not."""
+    event = _call_of(answer["recorded"]) if answer.get("recorded") else None
+    return event if event and event.usage_source == "reported" else None
+
+
+def _counts(event: LlmCall) -> list[int]:
+    """Inclusive and cached tokens; SDKs fill in 0 where the provider said nothing."""
+    return [getattr(event, name) or 0 for name in _COUNTS[:4]]
 
 
 def _judge_answered(row: Row, tapped: Answer, event: LlmCall, where: str) -> None:
@@ -177,6 +201,7 @@ def _verdict(pairs: list[Pair], answers: list[Answer]) -> Verdict:
         way[ending] += 1
         way["events"] += len(events)
         way["numbered"] += sum(event.attempt is not None for event in events)
+        way["by_hand"] += _told_by_hand(tapped) is not None
         if ending == "unparsed":
             asked = "" if tapped["attempts"] else ", before it asks"
             unparsed[f"{tapped['raised']}: {tapped['text'].splitlines()[0][:80]}{asked}"].add(row["id"])

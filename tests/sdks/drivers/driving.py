@@ -24,11 +24,14 @@ from typing import Any, Final, NamedTuple, Protocol, TextIO
 from recorded import PROVIDERS, SELDOM_SEEN, Row, recorded_rows
 from sdks.drivers.replay import SEED, Answer, Provider, providers, settings_of
 
-from tollmeter.instrumentation import instrument
+from tollmeter.instrumentation import instrument, llm_call
 from tollmeter.instrumentation.writer import MemoryWriter
 
 _TRIES: Final = 10
 _LEAST: Final = 2
+
+
+_kept: list[Any] = []
 
 
 class Case(NamedTuple):
@@ -61,13 +64,18 @@ class Driver(Protocol):
 
 
 def plain(value: Any) -> Any:
-    """What an SDK returned, as JSON data."""
+    """What an SDK returned, as JSON data; the object itself is kept, to be recorded by hand as well."""
+    _kept.append(value)
+    return _plain(value)
+
+
+def _plain(value: Any) -> Any:
     if hasattr(value, "model_dump"):
         return value.model_dump(mode="json", warnings=False)
     if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+        return [_plain(item) for item in value]
     if isinstance(value, bytes):
         return value.decode("latin-1")
     return value if isinstance(value, str | int | float | bool | None) else str(value)
@@ -137,11 +145,21 @@ class _Run:
         server = self.servers[case.row["provider"]]
         server.load(case.row, list(case.first))
         self.writer.lines.clear()
+        _kept.clear()
         came = await _returned(case)
         if tapped:
             await self._settle(case.row, server)
         facts = {"row": case.row["id"], "variant": case.variant, "tapped": tapped, "attempts": server.attempts}
-        self._write(facts | came | {"events": [line.decode() for line in self.writer.lines]})
+        facts |= {"events": [line.decode() for line in self.writer.lines]}
+        self._write(facts | came | {"recorded": self._recorded(case.row) if tapped and "returned" in came else None})
+
+    def _recorded(self, row: Row) -> str:
+        """The event of the same call where the application hands what it was given to `llm_call`."""
+        self.writer.lines.clear()
+        with llm_call(provider=PROVIDERS[row["provider"]], model="by hand") as call:
+            for each in _kept:
+                call.record(each)
+        return self.writer.lines[-1].decode()
 
     async def _settle(self, row: Row, server: Provider) -> None:
         """A stream that the SDK neither reads to its end nor closes is over when it is garbage."""
@@ -164,4 +182,6 @@ def main(module: str, shared: str, out: str, every: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    from sdks.drivers import driving  # the drivers import it by this name: run as a script it would be there twice
+
+    driving.main(*sys.argv[1:])
