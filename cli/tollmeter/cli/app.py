@@ -7,6 +7,7 @@ import typer
 from tollmeter.cli.alarms import alarms
 from tollmeter.cli.dashboard import dashboard
 from tollmeter.cli.demo import demo
+from tollmeter.cli.deploy import deploy
 from tollmeter.cli.doctor import doctor
 from tollmeter.cli.etl import etl
 from tollmeter.cli.forward import forward
@@ -37,3 +38,4 @@ app.add_typer(alarms, name="alarms")
 app.add_typer(prices, name="prices")
 app.add_typer(etl, name="etl")
 app.add_typer(insights, name="insights")
+app.add_typer(deploy, name="deploy")
