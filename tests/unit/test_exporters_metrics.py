@@ -16,12 +16,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tollmeter.exporters.derive.cloudwatch import data, dimension_value, embedded, namespaces
+from tollmeter.exporters.derive.cloudwatch import data, embedded, namespaces
 from tollmeter.exporters.derive.dimensions import OTHER, DimensionBudget, kept_series
 from tollmeter.exporters.derive.metrics import Aggregator, Key, Points
 from tollmeter.exporters.log_stream import MAX_BYTES, LogEvent, batches
 from tollmeter.exporters.sinks.base import InDoubtError
 from tollmeter.exporters.sinks.metered import MetricSink
+from tollmeter.model.emf import dimension_value
 from tollmeter.model.errors import UnknownNameError
 from tollmeter.model.events import Event, LlmCall, Request, encode
 from tollmeter.model.ids import new_event_id

@@ -265,3 +265,96 @@ def test_a_writer_that_fails_is_felt_by_nobody_and_counted() -> None:
     asyncio.run(client.app(client.scope, client._receive, client._send))
     assert [message.get("body") for message, _ in client.sent] == [None, b"ok"]
     assert losses.take() == {"internal:write_request:OSError": 1}
+
+
+class Socket(Client):
+    """A WebSocket whose client sends nothing but its end."""
+
+    def __init__(self, app: Any, writer: MemoryWriter, *, code: int | None = 1000) -> None:
+        super().__init__(app, writer)
+        del self.scope["method"]
+        self.scope["type"] = "websocket"
+        self.code = code
+
+    async def _receive(self) -> Any:
+        return {"type": "websocket.disconnect"} | ({} if self.code is None else {"code": self.code})
+
+
+def talking(*messages: dict[str, Any], raising: Callable[[int], Exception] | None = None) -> tuple[Any, MemoryWriter]:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        for message in messages:
+            await send(dict(message))
+        gone = await receive()
+        if raising is not None:
+            raise raising(gone.get("code", 1005))
+
+    writer = MemoryWriter()
+    return instrument(app, writer=writer, mode="lean", service="svc"), writer
+
+
+ACCEPT = {"type": "websocket.accept"}
+
+
+@pytest.mark.parametrize(
+    ("code", "told", "left"), [(1000, "1000", False), (None, "1005", False), (1001, "1001", True), (1006, "1006", True)]
+)
+def test_a_websocket_tells_how_it_was_closed(code: int | None, told: str, left: bool) -> None:
+    messages = (ACCEPT, {"type": "websocket.send", "text": "größe"}, {"type": "websocket.send", "bytes": b"ab"})
+    event = Socket(*talking(*messages), code=code).run()
+    assert (event.tags, event.client_disconnected) == ({"close_code": told}, left)
+    assert (event.method, event.status_code, event.response_bytes, event.error_type) == ("WEBSOCKET", 101, 9, "")
+
+
+@pytest.mark.parametrize(("name", "error"), [("WebSocketDisconnect", ""), ("KeyError", "KeyError")])
+def test_an_app_that_lets_the_clients_end_escape_has_not_failed(name: str, error: str) -> None:
+    kind = type(name, (Exception,), {})
+    client = Socket(*talking(ACCEPT, raising=kind))
+    with pytest.raises(kind):
+        client.run()
+    assert client.event().error_type == error
+
+
+@pytest.mark.parametrize(("code", "error"), [(1000, ""), (4000, ""), (1011, "1011"), (1008, "1008")])
+def test_the_event_of_a_websocket_the_app_closes_is_written_before_the_close(code: int, error: str) -> None:
+    client = Socket(*talking(ACCEPT, {"type": "websocket.close", "code": code}), code=1006)
+    event = client.run()
+    assert [count for _, count in client.sent] == [0, 1]
+    assert (event.tags["close_code"], event.error_type, event.client_disconnected) == (str(code), error, False)
+
+
+def test_a_refusal_with_a_body_has_its_status() -> None:
+    start = {"type": "websocket.http.response.start", "status": 401, "headers": []}
+    event = Socket(*talking(start, {"type": "websocket.http.response.body", "body": b"no"})).run()
+    assert (event.status_code, event.response_bytes, event.method) == (401, 2, "WEBSOCKET")
+
+
+def test_an_app_inside_of_an_instrumented_app_is_not_a_second_row() -> None:
+    inner, writer = answering(START, body(b""))
+
+    async def outer(scope: Any, receive: Any, send: Any) -> None:
+        await inner(scope, receive, send)
+
+    wrapped = instrument(outer, writer=writer, mode="lean", service="outer")
+    assert instrument(wrapped) is wrapped
+    event = Client(wrapped, writer).run()
+    assert event.service == "outer"
+
+
+def test_an_app_called_in_the_process_with_a_scope_of_its_own_is_a_row_and_leaves_the_step_as_it_was() -> None:
+    inner, writer = answering(START, body(b""))
+
+    async def outer(scope: Any, receive: Any, send: Any) -> None:
+        with step("ask"):
+            await inner({k: v for k, v in scope.items() if k != "tollmeter"}, receive, lambda _: asyncio.sleep(0))
+            with step("after"):
+                pass
+        for message in (START, body(b"")):
+            await send(dict(message))
+
+    wrapped = instrument(outer, writer=writer, mode="lean", service="outer")
+    client = Client(wrapped, writer)
+    asyncio.run(wrapped(client.scope, client._receive, client._send))
+    _, event = (decode(line) for line in writer.lines)
+    assert isinstance(event, Request)
+    after, ask = event.steps
+    assert after.parent_span_id == ask.span_id

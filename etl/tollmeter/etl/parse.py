@@ -11,6 +11,7 @@ import msgspec
 
 from tollmeter.etl.lines import MAX_LINE_BYTES, Line
 from tollmeter.model.columns import COLUMNS, MONEY_PRECISION, MONEY_SCALE
+from tollmeter.model.emf import DIRECTIVES, without_emf
 from tollmeter.model.events import Evaluation, Event, LlmCall, Request, Run, Step, decode
 from tollmeter.model.names import KIND_EVALUATION, KIND_LLM_CALL, KIND_REQUEST, KIND_RUN, KINDS
 
@@ -154,7 +155,11 @@ def _decode(data: bytes) -> Parsed:
     try:
         return Parsed(_known.decode(data))
     except msgspec.DecodeError:
-        event, fields = decode(data), _fields.decode(data)
+        fields = _fields.decode(data)
+    if DIRECTIVES in fields:  # a line of Lambda, which is its own metrics
+        fields = without_emf(fields)
+        data = msgspec.json.encode(fields)
+    event = decode(data)
     known = event.__struct_fields__
     unknown = {name: raw for name, raw in fields.items() if name not in known and name != "kind"}
     extra = msgspec.json.encode(unknown).decode() if unknown else None

@@ -17,6 +17,7 @@ from tollmeter.model.events import Step
 from tollmeter.model.ids import new_span_id
 
 if TYPE_CHECKING:
+    from tollmeter.instrumentation.lambda_handler import Invocation
     from tollmeter.instrumentation.recorder import Recorder
 
 ATTRIBUTION_FIELDS: Final = frozenset(
@@ -30,6 +31,9 @@ MAX_TAGS: Final = 64
 _current: ContextVar[RequestContext | None] = ContextVar("tollmeter_request", default=None)
 _parent_span: ContextVar[str] = ContextVar("tollmeter_span", default="")
 
+CARRIED: Final = (_current, _parent_span)
+"""What makes a request and step current."""
+
 
 class RequestContext:
     """One request in flight: ids, attribution, steps and sums of its model calls."""
@@ -40,6 +44,7 @@ class RequestContext:
         "calls",
         "cost_usd",
         "input_tokens",
+        "invocation",
         "last_call_id",
         "output_tokens",
         "parent_span_id",
@@ -77,6 +82,7 @@ class RequestContext:
         self.output_tokens = 0
         self.cost_usd: Decimal | None = None
         self.last_call_id = ""
+        self.invocation: Invocation | None = None
         self._route: str | None = None
 
     @property
@@ -88,6 +94,15 @@ class RequestContext:
         if path and "app_root_path" in self.scope:
             path = self.scope["root_path"][len(self.scope["app_root_path"]) :] + path
         return clean_text(path)
+
+    def follow(self, other: RequestContext, parent_span_id: str) -> None:
+        """Become a part of another request's trace, below one of its spans."""
+        self.trace_id, self.trace_flags, self.trace_state = other.trace_id, other.trace_flags, other.trace_state
+        self.parent_span_id = parent_span_id
+
+    def name_route(self, route: str) -> None:
+        """Say the route, where no router finds one."""
+        self._route = route
 
     def let_go_of_scope(self) -> None:
         """The request is written and its route final; a context that is held longer must not hold the app's state."""
@@ -138,15 +153,22 @@ def parent_span_id(context: RequestContext | None) -> str:
     return _parent_span.get() or (context.span_id if context else "")
 
 
-def enter(context: RequestContext) -> Token[RequestContext | None]:
+Entered = tuple[Token[RequestContext | None], Token[str]]
+
+
+def enter(context: RequestContext) -> Entered:
     """Make a request current; a step of an outer request does not leak into it."""
-    _parent_span.set("")
-    return _current.set(context)
+    return _current.set(context), _parent_span.set("")
 
 
-def leave(token: Token[RequestContext | None]) -> None:
+def leave(entered: Entered) -> None:
     """Undo `enter`."""
-    _current.reset(token)
+    try:
+        _parent_span.reset(entered[1])
+        _current.reset(entered[0])
+    except ValueError:  # left in another context than it was entered in, as async generators do
+        _parent_span.set("")
+        _current.set(None)
 
 
 @guarded(default=None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 import threading
 import traceback
 from collections.abc import Callable
@@ -48,6 +49,11 @@ class Losses:
                 type(error).__name__,
             )
 
+    def forget_in_child(self) -> None:
+        """After a fork: the parent tells its own losses, and a thread of it may have held the lock."""
+        self._lock = threading.RLock()
+        self._counts = {}
+
     def take(self) -> dict[str, int]:
         """The counts since the last call, which are forgotten here."""
         if not self._counts:
@@ -65,6 +71,8 @@ class Losses:
 
 losses: Final = Losses()
 """Of this process."""
+
+os.register_at_fork(after_in_child=losses.forget_in_child)
 
 
 def guarded(default: D) -> Callable[[Callable[P, R]], Callable[P, R | D]]:

@@ -7,15 +7,18 @@ import functools
 import importlib.util
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, overload
 
 from tollmeter.instrumentation.attribution import Attributor
 from tollmeter.instrumentation.guard import logger, losses
+from tollmeter.instrumentation.lambda_handler import Handler, is_handler
 from tollmeter.instrumentation.middleware import SCOPE_KEY, ASGIApp, Middleware
 from tollmeter.instrumentation.recorder import Recorder
 from tollmeter.instrumentation.tap import install_taps
 from tollmeter.instrumentation.tap.watch import use_recorder
+from tollmeter.instrumentation.threads import carry_into_threads
 from tollmeter.instrumentation.tracing import LeanTracing, Tracing
 from tollmeter.instrumentation.writer import Writer, choose_writer
 from tollmeter.model.errors import TollmeterError
@@ -24,6 +27,7 @@ from tollmeter.model.settings import Settings
 from tollmeter.model.spool import service_folder
 
 App = TypeVar("App")
+F = TypeVar("F", bound=Callable[..., Any])
 _ATTRIBUTE: Final = "_tollmeter_middleware"
 _MARK: Final = "_tollmeter_patched"
 _OTEL_SETTINGS: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
@@ -38,7 +42,7 @@ def instrument(app: App = None, *, writer: Writer | None = None, **settings: Any
 
     Never raises into the host: if Tollmeter cannot start, that is logged with its reason and the app runs without it.
     """
-    if hasattr(app, "__dict__") and _ATTRIBUTE in vars(app):
+    if isinstance(app, Middleware | Handler) or (hasattr(app, "__dict__") and _ATTRIBUTE in vars(app)):
         return app
     try:
         return _instrument(app, writer, settings)
@@ -47,6 +51,28 @@ def instrument(app: App = None, *, writer: Writer | None = None, **settings: Any
     except Exception as error:  # noqa: BLE001  the host must start
         losses.fault("instrument", error)
     return app
+
+
+@overload
+def instrument_lambda(handler: F, /, **settings: Any) -> F: ...
+@overload
+def instrument_lambda(**settings: Any) -> Callable[[F], F]: ...
+def instrument_lambda(handler: Any = None, /, **settings: Any) -> Any:
+    """Instrument a Lambda handler: `@instrument_lambda`, or with settings `@instrument_lambda(service="digest")`.
+
+    `instrument` does the same for any callable of two arguments; this is for those whose arguments do not show it.
+    """
+    if handler is None:
+        return functools.partial(instrument_lambda, **settings)
+    if is_handler(handler) or isinstance(handler, Handler):
+        return instrument(handler, **settings)
+
+    @functools.wraps(handler, assigned=("__doc__", "__name__", "__qualname__", "__module__"))
+    def called(event: Any, context: Any) -> Any:
+        return handler(event, context)
+
+    del called.__wrapped__  # its signature is what hides the two arguments
+    return instrument(called, **settings)
 
 
 def _instrument(app: App, writer: Writer | None, arguments: dict[str, Any]) -> App:
@@ -59,6 +85,7 @@ def _instrument(app: App, writer: Writer | None, arguments: dict[str, Any]) -> A
     recorder = Recorder(settings, chosen, tracing, attributor)
     use_recorder(recorder)
     install_taps()
+    carry_into_threads()
     atexit.register(recorder.close)
     if settings.forward:
         _start_forwarder(settings)
@@ -69,6 +96,8 @@ def _instrument(app: App, writer: Writer | None, arguments: dict[str, Any]) -> A
 def _wrap(app: App, recorder: Recorder) -> App:
     if app is None:
         return app
+    if is_handler(app):
+        return Handler(app, recorder)  # type: ignore[arg-type, return-value]  # called as the handler is
     owner = next((cls for cls in type(app).__mro__ if "__call__" in vars(cls)), None)
     if owner is None or not hasattr(app, "router"):
         return Middleware(app, recorder)  # type: ignore[arg-type, return-value]  # any ASGI callable

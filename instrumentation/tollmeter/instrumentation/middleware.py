@@ -5,16 +5,23 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from tollmeter.instrumentation import websocket
 from tollmeter.instrumentation.context import RequestContext, enter, leave
 from tollmeter.instrumentation.guard import guarded, losses
+from tollmeter.instrumentation.lambda_sandbox import in_lambda
+from tollmeter.instrumentation.outcome import Outcome, name_of
 from tollmeter.instrumentation.propagation.joined import joined
 from tollmeter.instrumentation.propagation.request_id import sane_request_id
 from tollmeter.instrumentation.recorder import Recorder
 from tollmeter.model.events import utc_now
 from tollmeter.model.ids import new_trace_id
-from tollmeter.model.names import HEADER_REQUEST_ID
+from tollmeter.model.names import HEADER_REQUEST_ID, METHOD_WEBSOCKET
+
+if TYPE_CHECKING:
+    from tollmeter.instrumentation.lambda_asgi import LambdaRequests
+    from tollmeter.instrumentation.lambda_sandbox import Deadline
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -26,35 +33,18 @@ SCOPE_KEY: Final = "tollmeter"
 _REQUEST_ID: Final = HEADER_REQUEST_ID.encode()
 _SERVER_ERROR: Final = 500
 _BODYLESS: Final = frozenset({204, 304})
-_SWITCHING: Final = 101
-
-
-class Outcome:
-    """What is seen of one exchange on its way out."""
-
-    __slots__ = (
-        "client_disconnected", "content_length", "error_type", "method", "response_bytes", "status_code", "ttfb_ms",
-    )  # fmt: skip
-
-    def __init__(self, method: str) -> None:
-        self.method = method
-        self.status_code: int | None = None
-        self.ttfb_ms: float | None = None
-        self.response_bytes = 0
-        self.client_disconnected = False
-        self.error_type = ""
-        self.content_length: int | None = None
 
 
 class Exchange:
     """One request in flight: watches its messages and writes its event exactly once."""
 
-    __slots__ = ("_receive", "_send", "context", "outcome", "written")
+    __slots__ = ("_receive", "_send", "context", "deadline", "outcome", "written")
 
     def __init__(self, context: RequestContext, outcome: Outcome, receive: Receive, send: Send) -> None:
         self.context = context
         self.outcome = outcome
         self.written = False
+        self.deadline: Deadline | None = None
         self._receive = receive
         self._send = send
 
@@ -69,8 +59,11 @@ class Exchange:
     async def receive(self) -> Message:
         """Hand on a message and notice a client that leaves."""
         message = await self._receive()
-        if message["type"] in ("http.disconnect", "websocket.disconnect") and not self.written:
-            self.outcome.client_disconnected = message["type"] == "http.disconnect"
+        if not self.written:
+            if message["type"] == "http.disconnect":
+                self.outcome.client_disconnected = True
+            elif message["type"] == "websocket.disconnect":
+                websocket.watch_disconnect(self.context, self.outcome, message)
         return message
 
     def _watch(self, message: Message) -> None:
@@ -79,10 +72,16 @@ class Exchange:
             self._watch_body(message)
         elif kind == "http.response.start":
             self._watch_start(message)
-        elif kind == "websocket.accept":
-            self.outcome.status_code = _SWITCHING
-        elif kind == "websocket.close" and self.outcome.status_code is None:
-            self.outcome.status_code = 403
+        elif kind.startswith("websocket."):
+            self._watch_websocket(kind, message)
+
+    def _watch_websocket(self, kind: str, message: Message) -> None:
+        if kind == "websocket.http.response.start":  # a refusal with a body of its own
+            self._watch_start(message)
+        elif kind == "websocket.http.response.body":
+            self._watch_body(message)
+        elif websocket.watch_sent(self.context, self.outcome, message):
+            self.write()
 
     def _watch_start(self, message: Message) -> None:
         outcome = self.outcome
@@ -100,7 +99,7 @@ class Exchange:
             message["headers"] = headers
         if message["status"] >= _SERVER_ERROR:
             # Starlette answers inside its `except`, so the exception is still the current one here.
-            outcome.error_type = _name_of(sys.exception()) or str(message["status"])
+            outcome.error_type = name_of(sys.exception()) or str(message["status"])
         if outcome.method == "HEAD" or message["status"] in _BODYLESS:
             self.write()
 
@@ -117,16 +116,20 @@ class Exchange:
     def fail(self, error: BaseException) -> None:
         """The app raised: nobody below answers any more."""
         outcome = self.outcome
+        if outcome.method == METHOD_WEBSOCKET and websocket.watch_error(self.context, outcome, error):
+            return
         if isinstance(error, asyncio.CancelledError):
             outcome.client_disconnected = True
         elif outcome.status_code is None:
             outcome.status_code = _SERVER_ERROR
-        outcome.error_type = outcome.error_type or _name_of(error)
+        outcome.error_type = outcome.error_type or name_of(error)
 
     def write(self) -> None:
         """Write the event, once."""
         if not self.written:
             self.written = True
+            if self.deadline is not None:
+                self.deadline.cancel()
             self.context.recorder.write_request(self.context, self.outcome)
 
 
@@ -137,6 +140,7 @@ class Middleware:
         self.app = app
         self.recorder = recorder
         self._excluded = frozenset(recorder.settings.exclude_routes)
+        self._lambda = _lambda_requests()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -144,7 +148,7 @@ class Middleware:
         if exchange is None:
             await self.app(scope, receive, self._closing(send) if scope["type"] == "lifespan" else send)
             return
-        token = enter(exchange.context)
+        entered = enter(exchange.context)
         try:
             await self.app(scope, exchange.receive, exchange.send)
         except BaseException as error:
@@ -152,24 +156,40 @@ class Middleware:
             raise
         finally:
             exchange.write()
-            leave(token)
+            leave(entered)
 
     @guarded(default=None)
     def _begin(self, scope: Scope, receive: Receive, send: Send) -> Exchange | None:
         kind = scope["type"]
-        if kind not in ("http", "websocket") or scope["path"] in self._excluded:
+        if kind not in ("http", "websocket") or SCOPE_KEY in scope or scope["path"] in self._excluded:
             return None
         sent = scope["headers"]
         headers = dict(sent)
         if len(headers) < len(sent):
             headers |= joined(sent)
+        exchange = (self._open if self._lambda is None else self._open_in_lambda)(scope, headers, receive, send)
+        if exchange is not None:
+            scope[SCOPE_KEY] = exchange.context
+            scope.setdefault("state", {})["request_id"] = exchange.context.request_id
+        return exchange
+
+    def _open_in_lambda(
+        self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send
+    ) -> Exchange | None:
+        requests = self._lambda
+        if requests is None or requests.is_readiness_check(scope, headers):
+            return None
+        invoked = requests.read(scope, headers)
+        exchange = self._open(scope, headers, receive, send)
+        requests.adopt(exchange, invoked, headers)
+        return exchange
+
+    def _open(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send) -> Exchange:
         context = RequestContext(self.recorder, scope, utc_now())
         self.recorder.tracing.begin(context, headers)
         context.request_id = sane_request_id(headers.get(_REQUEST_ID)) or new_trace_id()
         context.attribution = self.recorder.attributor.read(headers)
-        scope[SCOPE_KEY] = context
-        scope.setdefault("state", {})["request_id"] = context.request_id
-        method = scope["method"] if kind == "http" else "WEBSOCKET"
+        method = scope["method"] if scope["type"] == "http" else METHOD_WEBSOCKET
         return Exchange(context, Outcome(method), receive, send)
 
     def _closing(self, send: Send) -> Send:
@@ -182,5 +202,9 @@ class Middleware:
         return watch
 
 
-def _name_of(error: BaseException | None) -> str:
-    return type(error).__name__ if error is not None else ""
+def _lambda_requests() -> LambdaRequests | None:
+    if not in_lambda():
+        return None
+    from tollmeter.instrumentation.lambda_asgi import LambdaRequests
+
+    return LambdaRequests()

@@ -19,7 +19,7 @@ from tollmeter.pricing.book import PriceBook, doubtful_book, open_book
 if TYPE_CHECKING:
     from tollmeter.instrumentation.attribution import Attributor
     from tollmeter.instrumentation.context import RequestContext
-    from tollmeter.instrumentation.middleware import Outcome
+    from tollmeter.instrumentation.outcome import Outcome
     from tollmeter.instrumentation.tracing import Tracing
     from tollmeter.instrumentation.writer import Writer
     from tollmeter.model.settings import Settings

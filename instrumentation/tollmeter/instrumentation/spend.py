@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Iterable
@@ -91,10 +92,10 @@ class _Sessions:
 
     def __init__(self) -> None:
         self._accounts: OrderedDict[str, Account] = OrderedDict()
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
 
     def account(self, session: str) -> Account:
-        with self._lock:
+        with self.lock:
             account = self._accounts.setdefault(session, Account())
             self._accounts.move_to_end(session)
             while len(self._accounts) > MAX_SESSIONS and self._forget(session):
@@ -109,6 +110,8 @@ class _Sessions:
 
 
 _sessions: Final = _Sessions()
+for _lock in (_admission, _sessions.lock):  # a thread that holds one is not there in a forked child to let go of it
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
 class spend_limit:  # noqa: N801  reads as a statement: with spend_limit(usd="0.50"):

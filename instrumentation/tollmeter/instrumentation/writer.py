@@ -9,7 +9,9 @@ import weakref
 from pathlib import Path
 from typing import Final, Protocol
 
-from tollmeter.instrumentation.guard import logger, losses
+from tollmeter.instrumentation.guard import guarded, logger, losses
+from tollmeter.instrumentation.lambda_sandbox import in_lambda
+from tollmeter.model.events import decode
 from tollmeter.model.settings import Settings
 from tollmeter.model.spool import OpenSegment, close_segment, create_segment, make_folder
 
@@ -47,13 +49,19 @@ class MemoryWriter:
         """Nothing to let go of."""
 
 
+# A pipe takes 4 kB in one piece: longer lines of two threads would run into each other.
+_stdout: Final = threading.RLock()
+os.register_at_fork(before=_stdout.acquire, after_in_parent=_stdout.release, after_in_child=_stdout.release)
+
+
 class StdoutWriter:
     """Writes each event as one line to standard output."""
 
     def append(self, line: bytes) -> bool:
         """Write the whole line or count it as lost."""
         try:
-            whole = os.write(1, line) == len(line)
+            with _stdout:
+                whole = os.write(1, line) == len(line)
         except OSError:
             whole = False
         if not whole:
@@ -62,6 +70,28 @@ class StdoutWriter:
 
     def close(self) -> None:
         """Nothing to let go of."""
+
+
+class MetricLinesWriter(StdoutWriter):
+    """Writes each event as one line that is its own CloudWatch metrics too, so that these need no forwarder."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Compile the metrics of each kind of event.
+
+        Raises:
+            UnknownNameError: there is no such metric preset.
+        """
+        from tollmeter.model.emf import EventLines
+
+        self._lines = EventLines(settings)
+
+    def append(self, line: bytes) -> bool:
+        """Write the line with its metrics, or as it is where that fails."""
+        return super().append(self._with_metrics(line) or line)
+
+    @guarded(default=None)
+    def _with_metrics(self, line: bytes) -> bytes:
+        return self._lines.encode(decode(line))
 
 
 class SpoolWriter:
@@ -231,7 +261,9 @@ os.register_at_fork(after_in_child=_release_in_child)
 def choose_writer(folder: Path, settings: Settings) -> tuple[Writer, str]:
     """The writer by setting, or by what the disk allows; with it, in words, where events go and why."""
     if settings.route == "stdout":
-        return StdoutWriter(), "stdout, as TOLLMETER_ROUTE says"
+        return _stdout_writer(settings), "stdout, as TOLLMETER_ROUTE says"
+    if settings.route == "auto" and in_lambda():
+        return _stdout_writer(settings), "stdout, because no one reads the disk of a Lambda function"
     try:
         make_folder(folder)
         writable = os.access(folder, os.W_OK)
@@ -242,4 +274,9 @@ def choose_writer(folder: Path, settings: Settings) -> tuple[Writer, str]:
     if writable or settings.route == "file":
         return SpoolWriter(folder, settings), f"the spool at {folder}"
     logger.warning("tollmeter: events go to stdout, because %s", why)
-    return StdoutWriter(), f"stdout, because {why}"
+    return _stdout_writer(settings), f"stdout, because {why}"
+
+
+def _stdout_writer(settings: Settings) -> StdoutWriter:
+    wanted = settings.emf == "always" or (settings.emf == "auto" and in_lambda())
+    return MetricLinesWriter(settings) if wanted else StdoutWriter()

@@ -8,6 +8,24 @@ from __future__ import annotations
 
 from typing import Final
 
+METHOD_WEBSOCKET: Final = "WEBSOCKET"
+METHOD_QUEUE: Final = "QUEUE"
+METHOD_LAMBDA: Final = "LAMBDA"
+METHOD_JOB: Final = "JOB"
+
+# Tags that are set by us, on requests that are no plain HTTP exchange.
+TAG_ATTEMPT: Final = "attempt"
+TAG_MESSAGE_ID: Final = "message_id"
+TAG_CLOSE_CODE: Final = "close_code"
+TAG_COLD_START: Final = "cold_start"
+TAG_FUNCTION: Final = "function_name"
+TAG_MEMORY_MB: Final = "memory_mb"
+TAG_AWS_REQUEST_ID: Final = "aws_request_id"
+TAG_RECORDS: Final = "records"
+TAG_FAILED_RECORDS: Final = "failed_records"
+ERROR_LAMBDA_TIMEOUT: Final = "LambdaTimeout"
+TRUE: Final = "true"
+
 KIND_REQUEST: Final = "request"
 KIND_LLM_CALL: Final = "llm_call"
 KIND_EVALUATION: Final = "evaluation"
@@ -41,6 +59,10 @@ HEADER_DATADOG_TRACE_ID: Final = "x-datadog-trace-id"
 HEADER_DATADOG_PARENT_ID: Final = "x-datadog-parent-id"
 HEADER_DATADOG_PRIORITY: Final = "x-datadog-sampling-priority"
 HEADER_DATADOG_TAGS: Final = "x-datadog-tags"
+ATTRIBUTE_AWS_TRACE: Final = "AWSTraceHeader"  # system attribute of an SQS message
+ATTRIBUTE_DATADOG: Final = "_datadog"  # attribute of a message, or member of a detail, that holds Datadog's headers
+HEADER_LAMBDA_CONTEXT: Final = "x-amzn-lambda-context"
+HEADER_LAMBDA_REQUEST_CONTEXT: Final = "x-amzn-request-context"
 PROPAGATION_TRACECONTEXT: Final = "tracecontext"
 PROPAGATION_XRAY: Final = "xray"
 PROPAGATION_DATADOG: Final = "datadog"

@@ -161,7 +161,12 @@ class Settings:
     route: str = _row(
         "auto",
         _choice("auto", "file", "stdout"),
-        "where events go: the spool on disk, or stdout where no disk is writable",
+        "where events go: the spool on disk, or stdout where no disk is writable, and in Lambda",
+    )
+    emf: str = _row(
+        "auto",
+        _choice("auto", "always", "never"),
+        "whether events on stdout are their own CloudWatch metrics (embedded metric format); auto does so in Lambda",
     )
     team: str = _row("", _text, "team every event is attributed to, unless annotated otherwise")
     feature: str = _row("", _text, "feature every event is attributed to, unless annotated otherwise")

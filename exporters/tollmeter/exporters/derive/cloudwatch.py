@@ -6,7 +6,6 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedd
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -14,25 +13,13 @@ from itertools import islice
 from typing import Any, Final
 
 from tollmeter.exporters.derive.metrics import Key, Pairs, Points, Sent
-from tollmeter.model.metric_names import ABSENT
+from tollmeter.model.emf import dimension_value, directive
 
 MAX_VALUES: Final = 150
 """Unique values of one datum."""
 MAX_TARGETS: Final = 100
 """Elements of one array, and metrics of one directive, of the embedded format."""
-_MAX_DIMENSION: Final = 1024
-_UNFIT: Final = re.compile(r"[^\x20-\x7e]")
 _RESOLUTION_S: Final = 60
-
-
-def dimension_value(value: str) -> str:
-    r"""A label as CloudWatch takes it: printable ASCII, not empty, not with a colon first, at most 1,024 characters.
-
-    >>> dimension_value("Köln\n"), dimension_value(""), dimension_value(":x")
-    ('K?ln?', 'none', '_:x')
-    """
-    text = _UNFIT.sub("?", value).strip()[: _MAX_DIMENSION - 1] or ABSENT
-    return f"_{text}" if text.startswith(":") else text
 
 
 def data(points: Points, sent: Mapping[str, Sent]) -> Iterator[dict[str, Any]]:
@@ -86,13 +73,9 @@ def _place(documents: list[dict[str, Any]], name: str, value: float | list[float
 def _document(
     targets: dict[str, Any], dimensions: Pairs, minute: int, sent: Mapping[str, Sent], namespace: str
 ) -> dict[str, Any]:
-    directive = {
-        "Namespace": namespace,
-        "Dimensions": [[name for name, _ in dimensions]],
-        "Metrics": [{"Name": name, "Unit": sent[name].metric.unit} for name in targets],
-    }
+    found = directive(namespace, (name for name, _ in dimensions), {name: sent[name].metric.unit for name in targets})
     labels = {name: dimension_value(value) for name, value in dimensions}
-    return {"_aws": {"Timestamp": minute * 1000, "CloudWatchMetrics": [directive]}} | labels | targets
+    return {"_aws": {"Timestamp": minute * 1000, "CloudWatchMetrics": [found]}} | labels | targets
 
 
 def namespaces(points: Points, aliases: Iterable[str], own: str, other: str) -> Iterator[tuple[str, Points]]:
