@@ -110,7 +110,7 @@ names = st.sampled_from(["service", "environment", "route", "provider", "request
 
 @pytest.mark.shared_data
 def test_lines_are_valid_by_the_schema(schema: dict[str, Any]) -> None:
-    validator = jsonschema.validators.validator_for(schema)(schema)
+    validator = jsonschema.Draft7Validator(schema)
 
     @given(is_call=st.booleans(), fields=st.dictionaries(names, texts), tags=st.dictionaries(texts, texts, max_size=3))
     @settings(deadline=None, max_examples=100)

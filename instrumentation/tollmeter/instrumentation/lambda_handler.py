@@ -40,7 +40,8 @@ class Invocation(Work):
         """Write it as timed out when its time is nearly over."""
         remaining = getattr(context, "get_remaining_time_in_millis", None)
         if remaining is not None:
-            self.deadline = Deadline(self, remaining())
+            deadline = Deadline(self, remaining())
+            self.deadline = deadline
 
     def tell(self, inner: Timed) -> None:
         """Something inside writes the request; whatever is left of this one is its failure."""

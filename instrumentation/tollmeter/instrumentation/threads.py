@@ -27,7 +27,7 @@ _POOLS: Final = ("concurrent.futures.thread", "multiprocessing.pool")
 
 def carried(function: Callable[..., Any]) -> Callable[..., Any]:
     """A function that will run as a part of the request, step and limits that are current now."""
-    values = [(variable, variable.get()) for variable in _VARIABLES]
+    values: list[tuple[ContextVar[Any], Any]] = [(variable, variable.get()) for variable in _VARIABLES]
 
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> Any:

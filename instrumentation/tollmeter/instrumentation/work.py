@@ -45,11 +45,11 @@ class Work:
         outer = current_request()
         context = RequestContext(recorder, {}, utc_now())
         context.name_route(clean_text(route))
+        context.attribution = (outer.attribution if outer else {}) | recorder.attributor.read(headers)
         recorder.tracing.begin(context, headers)
         if outer is not None and not context.parent_span_id:
             context.follow(outer, parent_span_id(outer))
         context.request_id = sane_request_id(headers.get(HEADER_REQUEST_ID.encode())) or new_trace_id()
-        context.attribution = (outer.attribution if outer else {}) | recorder.attributor.read(headers)
         self.context = context
         self.outcome = Outcome(method)
         self.written = False
