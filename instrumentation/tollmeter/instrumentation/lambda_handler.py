@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tollmeter.instrumentation.guard import guarded, losses
 from tollmeter.instrumentation.lambda_events import Trigger, read_answer, read_trigger
-from tollmeter.instrumentation.lambda_sandbox import Deadline, Timed, add_trace_header, sandbox_tags, take_cold_start
+from tollmeter.instrumentation.lambda_sandbox import Timed, add_trace_header, sandbox_tags, take_cold_start
 from tollmeter.instrumentation.propagation.request_id import sane_request_id
 from tollmeter.instrumentation.work import Work, tagged
 from tollmeter.model.names import HEADER_REQUEST_ID
@@ -40,8 +40,7 @@ class Invocation(Work):
         """Write it as timed out when its time is nearly over."""
         remaining = getattr(context, "get_remaining_time_in_millis", None)
         if remaining is not None:
-            deadline = Deadline(self, remaining())
-            self.deadline = deadline
+            self.end_within(remaining())
 
     def tell(self, inner: Timed) -> None:
         """Something inside writes the request; whatever is left of this one is its failure."""

@@ -15,6 +15,7 @@ from tollmeter.instrumentation.context import (
     parent_span_id,
 )
 from tollmeter.instrumentation.guard import guarded, losses
+from tollmeter.instrumentation.lambda_sandbox import Deadline
 from tollmeter.instrumentation.outcome import Outcome, name_of
 from tollmeter.instrumentation.propagation.request_id import sane_request_id
 from tollmeter.instrumentation.tap.watch import active_recorder
@@ -24,7 +25,6 @@ from tollmeter.model.ids import new_trace_id
 from tollmeter.model.names import HEADER_REQUEST_ID
 
 if TYPE_CHECKING:
-    from tollmeter.instrumentation.lambda_sandbox import Deadline
     from tollmeter.instrumentation.recorder import Recorder
 
 LOSS_WITHOUT_INSTRUMENT: Final = "request_without_instrument"
@@ -59,6 +59,10 @@ class Work:
     def begin(self) -> None:
         """Make it the current request."""
         self._entered = enter(self.context)
+
+    def end_within(self, remaining_ms: float) -> None:
+        """Write it as timed out when that time is nearly over."""
+        self.deadline = Deadline(self, remaining_ms)
 
     def end(self, error: BaseException | None = None) -> None:
         """Write the event, and make the outer request current again."""
