@@ -220,7 +220,7 @@ class Settings:
     sinks: tuple[str, ...] = _row(
         ("raw",),
         _names,
-        "where the forwarder ships: raw, s3, firehose, stdout, cloudwatch_logs, cloudwatch_metrics, cloudwatch_emf",
+        "where the forwarder ships: raw, s3, firehose, stdout, cloudwatch_logs, cloudwatch_metrics, cloudwatch_emf, xray",
     )
     raw_url: str = _row("", _text, "where the s3 sink stores raw objects, such as s3://bucket/raw")
     kms_key: str = _row(

@@ -59,6 +59,13 @@ def _cloudwatch_emf(home: Home, settings: Settings) -> Sink:
     return CloudWatchEmf(settings, budget(home, settings))
 
 
+def _xray(home: Home, settings: Settings) -> Sink:
+    del home
+    from tollmeter.exporters.sinks.xray import XRaySegments
+
+    return XRaySegments(settings)
+
+
 def budget(home: Home, settings: Settings) -> DimensionBudget:
     """The dimension budget of the metric sinks of a home."""
     return DimensionBudget.of(settings, dimension_file(home, settings))
@@ -77,6 +84,7 @@ SINKS: Final[dict[str, Callable[[Home, Settings], Sink]]] = {
     "cloudwatch_logs": _cloudwatch_logs,
     "cloudwatch_metrics": _cloudwatch_metrics,
     "cloudwatch_emf": _cloudwatch_emf,
+    "xray": _xray,
 }
 """How each sink is opened; adding one is a file here and a row in this table."""
 
