@@ -1,9 +1,10 @@
-"""The forwarder killed at random points, and its writers with it: every whole line arrives, none twice."""
+"""The forwarder ended at random points, its writers killed with it: every whole line arrives, none twice."""
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -75,18 +76,19 @@ class Writers:
         return {line for log in self._logs for line in log.read_text().split("\n")[:-1]}
 
 
-def killed_at_random(home: Home, logs: Path, random: Random) -> None:
-    """Start a forwarder, and kill it some time after it began to work."""
+def ended_at_random(home: Home, logs: Path, random: Random, how: signal.Signals) -> None:
+    """Start a forwarder, and end it some time after it began to work."""
     marker = home.state / "forward" / "lock"
     before = marker.read_bytes() if marker.exists() else b""
+    env = os.environ | {"TOLLMETER_FORWARD_GRACE_S": "0.3"}
     with logs.open("ab") as file:
-        process = subprocess.Popen([*COMMAND, "--home", home.path], stdout=file, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen([*COMMAND, "--home", home.path], stdout=file, stderr=subprocess.DEVNULL, env=env)
     while not marker.exists() or marker.read_bytes() in (before, b""):
         assert process.poll() is None
         time.sleep(0.001)
     time.sleep(random.uniform(0.0, 0.25))
-    process.kill()
-    process.wait()
+    process.send_signal(how)
+    process.wait(20)
 
 
 def raw_ids(home: Home) -> list[str]:
@@ -108,13 +110,14 @@ def logged_ids(logs: Path) -> list[str]:
 
 
 @pytest.mark.crash
-def test_every_whole_line_arrives_exactly_once(home: Home, tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=["kill", "term"])
+def test_every_whole_line_arrives_exactly_once(home: Home, tmp_path: Path, how: signal.Signals) -> None:
     random, logs = Random(SEED), tmp_path / "logs.jsonl"
     writers = Writers(home, tmp_path)
     try:
         writers.start()
         for kill in range(KILLS):
-            killed_at_random(home, logs, random)
+            ended_at_random(home, logs, random, how)
             if kill % 3 == 1:
                 writers.kill()
                 writers.start()

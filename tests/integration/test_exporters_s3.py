@@ -205,6 +205,7 @@ class Flaky(BaseHTTPRequestHandler):
         body = json.dumps({"FailedPutCount": failed, "RequestResponses": verdicts}).encode()
         self.send_response(200)
         self.send_header("content-type", "application/x-amz-json-1.1")
+        self.send_header("x-amzn-requestid", "r-1")
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

@@ -32,7 +32,20 @@ def client(service: str, settings: Settings, *, attempts: int = _ATTEMPTS) -> An
         raise MissingExtraError("boto3", "aws") from error
     retries = {"mode": "standard", "total_max_attempts": attempts}
     config = Config(connect_timeout=_CONNECT_S, read_timeout=_READ_S, retries=retries)
-    return boto3.client(service, region_name=settings.region or None, config=config)
+    made = boto3.client(service, region_name=settings.region or None, config=config)
+    made.meta.events.register("after-call", _is_from_aws)
+    return made
+
+
+class StrangeAnswerError(Exception):
+    """A good status from who is not AWS: a proxy, a login page. Nothing is known of what was sent."""
+
+
+def _is_from_aws(parsed: dict[str, Any], **context: Any) -> None:
+    # Every service names the request it answers, and what else speaks S3 at least the object.
+    known = parsed.get("ResponseMetadata", {}).get("RequestId") or parsed.get("ETag")
+    if "Error" not in parsed and not known:
+        raise StrangeAnswerError(f"the answer to {context['model'].name} names no request id")
 
 
 def error_code(error: Exception) -> str:
@@ -45,7 +58,7 @@ def is_in_doubt(error: Exception) -> bool:
     """Whether a call that ended so may have been carried out: the answer was lost, or told of a fault inside."""
     from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
-    if isinstance(error, ReadTimeoutError | ConnectionClosedError):
+    if isinstance(error, ReadTimeoutError | ConnectionClosedError | StrangeAnswerError):
         return True
     response = getattr(error, "response", None)
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) if isinstance(response, dict) else 0
