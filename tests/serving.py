@@ -58,12 +58,21 @@ def served(
     code: str = INSTRUMENTED,
     prefix: tuple[str, ...] = (),
     env: dict[str, str] | None = None,
+    python: str | Path = sys.executable,
+    paths: tuple[Path, ...] = (),
 ) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """Run `code` under uvicorn with its own home; yields the process and its base URL."""
+    """Run `code` under uvicorn with its own home; yields the process and its base URL.
+
+    Another `python` finds Tollmeter, and what else it needs, on `paths`.
+    """
     (folder / "service.py").write_text(code)
     port = free_port()
-    command = [*prefix, sys.executable, "-m", "uvicorn", "service:app", "--port", str(port), "--log-level", "warning"]
-    environ = os.environ | {"TOLLMETER_HOME": str(home.path), "PYTHONPATH": str(folder)} | (env or {})
+    command = [*prefix, str(python), "-m", "uvicorn", "service:app", "--port", str(port), "--log-level", "warning"]
+    environ = (
+        os.environ
+        | {"TOLLMETER_HOME": str(home.path), "PYTHONPATH": os.pathsep.join(map(str, (folder, *paths)))}
+        | (env or {})
+    )
     with (folder / "service.log").open("wb") as log:
         process = subprocess.Popen(command, cwd=folder, env=environ, stderr=log, stdout=log)
     url = f"http://127.0.0.1:{port}"

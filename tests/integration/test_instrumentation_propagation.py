@@ -195,7 +195,7 @@ from tollmeter.instrumentation import annotate, instrument
 from tollmeter.instrumentation.writer import MemoryWriter
 
 trace.set_tracer_provider(TracerProvider())
-app, writer, seen = FastAPI(title="svc"), MemoryWriter(), []
+app, writer, seen = FastAPI(title="svc", telemetry={"operation_spans": False}), MemoryWriter(), []
 instrument(app, writer=writer, mode="otel", providers={"llm.test": "openai"}, propagate_hosts="llm.test",
            propagate_baggage={"tenant_id": "tenant"})
 

@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from tollmeter.instrumentation.install import choose_mode
+from tollmeter.instrumentation.modes import choose_mode
 from tollmeter.instrumentation.otel.conventions import installed_emitters
 from tollmeter.instrumentation.tap import TAPPED
 from tollmeter.model.home import Home

@@ -51,6 +51,17 @@ class Attributor:
                 found[field] = clean_text(value.decode("latin-1"))
         return found
 
+    @property
+    def wants_baggage(self) -> bool:
+        """Whether any field is read from baggage."""
+        return bool(self._baggage)
+
+    def add_baggage(self, attribution: dict[str, Any], members: Mapping[str, object]) -> None:
+        """Add what baggage says of fields that no header has told; `members` are decoded."""
+        for field, key in self._baggage.items():
+            if members.get(key) and attribution.get(field) == self.defaults.get(field):
+                attribution[field] = clean_text(members[key])
+
     def _from_baggage(self, value: bytes) -> dict[str, str]:
         plain = baggage.read(value.decode("latin-1"))
         return {field: clean_text(plain[key]) for field, key in self._baggage.items() if plain.get(key)}

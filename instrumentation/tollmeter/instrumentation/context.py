@@ -43,6 +43,7 @@ class RequestContext:
         "attribution",
         "calls",
         "cost_usd",
+        "has_server_span",
         "input_tokens",
         "invocation",
         "last_call_id",
@@ -83,6 +84,8 @@ class RequestContext:
         self.cost_usd: Decimal | None = None
         self.last_call_id = ""
         self.invocation: Invocation | None = None
+        self.has_server_span = False
+        """Whether its ids are final, as those of the span that OpenTelemetry has for it (OTel mode)."""
         self._route: str | None = None
 
     @property
@@ -207,6 +210,8 @@ class step:  # noqa: N801  reads as a statement: with step("retrieve"):
         self._parent = parent_span_id(self._context)
         self._otel = self._context.recorder.tracing.start_step(self._name) if self._context else None
         self._span_id = self._otel.span_id if self._otel else new_span_id()
+        if self._otel and self._otel.parent_span_id:
+            self._parent = self._otel.parent_span_id
         self._token = _parent_span.set(self._span_id)
         self._started = time.perf_counter_ns()
         return self

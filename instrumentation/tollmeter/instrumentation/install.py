@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import functools
-import importlib.util
 import os
 import sys
 from collections.abc import Callable
@@ -15,11 +14,11 @@ from tollmeter.instrumentation.attribution import Attributor
 from tollmeter.instrumentation.guard import logger, losses
 from tollmeter.instrumentation.lambda_handler import Handler, is_handler
 from tollmeter.instrumentation.middleware import SCOPE_KEY, ASGIApp, Middleware
+from tollmeter.instrumentation.modes import LEAN, Preparing, follow_provider, service_name, start_tracing
 from tollmeter.instrumentation.recorder import Recorder
 from tollmeter.instrumentation.tap import install_taps
 from tollmeter.instrumentation.tap.watch import use_recorder
 from tollmeter.instrumentation.threads import carry_into_threads
-from tollmeter.instrumentation.tracing import LeanTracing, Tracing
 from tollmeter.instrumentation.writer import Writer, choose_writer
 from tollmeter.model.errors import TollmeterError
 from tollmeter.model.home import Home
@@ -30,7 +29,6 @@ App = TypeVar("App")
 F = TypeVar("F", bound=Callable[..., Any])
 _ATTRIBUTE: Final = "_tollmeter_middleware"
 _MARK: Final = "_tollmeter_patched"
-_OTEL_SETTINGS: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
 
 def instrument(app: App = None, *, writer: Writer | None = None, **settings: Any) -> App:  # type: ignore[assignment]
@@ -77,12 +75,13 @@ def instrument_lambda(handler: Any = None, /, **settings: Any) -> Any:
 
 def _instrument(app: App, writer: Writer | None, arguments: dict[str, Any]) -> App:
     settings = Settings.load(**arguments)
-    settings = replace(settings, service=settings.service or _title(app))
+    settings = replace(settings, service=settings.service or service_name(app) or _title(app))
     attributor = Attributor(settings)
-    tracing = _tracing(app, settings)
+    tracing = start_tracing(app, settings)
     folder = service_folder(Home.resolve(settings.home or None).spool, settings.service)
     chosen, where = (writer, "the writer given") if writer is not None else choose_writer(folder, settings)
     recorder = Recorder(settings, chosen, tracing, attributor)
+    follow_provider(recorder)
     use_recorder(recorder)
     install_taps()
     carry_into_threads()
@@ -100,10 +99,16 @@ def _wrap(app: App, recorder: Recorder) -> App:
         return Handler(app, recorder)  # type: ignore[arg-type, return-value]  # called as the handler is
     owner = next((cls for cls in type(app).__mro__ if "__call__" in vars(cls)), None)
     if owner is None or not hasattr(app, "router"):
-        return Middleware(app, recorder)  # type: ignore[arg-type, return-value]  # any ASGI callable
+        return _prepared(app, Middleware(app, recorder))  # type: ignore[arg-type, return-value]  # any ASGI callable
     inner: ASGIApp = functools.partial(_patched(owner), app)
-    setattr(app, _ATTRIBUTE, Middleware(inner, recorder))
+    setattr(app, _ATTRIBUTE, _prepared(app, Middleware(inner, recorder)))
     return app
+
+
+def _prepared(app: object, middleware: Middleware) -> Middleware:
+    if middleware.recorder.settings.mode != LEAN:
+        Preparing(app, middleware)
+    return middleware
 
 
 def _patched(owner: type[Any]) -> Any:
@@ -126,31 +131,6 @@ def _patched(owner: type[Any]) -> Any:
     setattr(call, _MARK, current)
     owner.__call__ = call
     return current
-
-
-def _tracing(app: object, settings: Settings) -> Tracing:
-    mode = choose_mode(settings.mode)
-    if mode == "lean":
-        return LeanTracing(settings)
-    from tollmeter.instrumentation.tracing_otel import start_otel
-
-    return start_otel(app, settings)
-
-
-def choose_mode(mode: str) -> str:
-    """Resolve `auto`: otel where a real TracerProvider or OTLP settings exist and the SDK is installed, else lean."""
-    if mode != "auto":
-        return mode
-    wanted = any(os.environ.get(name) for name in _OTEL_SETTINGS) or _has_provider()
-    return "otel" if wanted and importlib.util.find_spec("opentelemetry.sdk") else "lean"
-
-
-def _has_provider() -> bool:
-    if "opentelemetry.sdk.trace" not in sys.modules:
-        return False
-    from tollmeter.instrumentation.otel.provider import sdk_provider
-
-    return sdk_provider() is not None
 
 
 def _title(app: object) -> str:

@@ -186,15 +186,17 @@ class Middleware:
 
     def _open(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send) -> Exchange:
         context = RequestContext(self.recorder, scope, utc_now())
+        context.attribution = self.recorder.attributor.read(headers)
         self.recorder.tracing.begin(context, headers)
         context.request_id = sane_request_id(headers.get(_REQUEST_ID)) or new_trace_id()
-        context.attribution = self.recorder.attributor.read(headers)
         method = scope["method"] if scope["type"] == "http" else METHOD_WEBSOCKET
         return Exchange(context, Outcome(method), receive, send)
 
     def _closing(self, send: Send) -> Send:
         def watch(message: Message) -> Awaitable[None]:
-            if message["type"] in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
+            if message["type"] == "lifespan.startup.complete":
+                self.recorder.tracing.started(self.recorder)
+            elif message["type"] in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
                 # uvicorn re-raises SIGTERM after its graceful stop, so atexit would not run.
                 self.recorder.close()
             return send(message)

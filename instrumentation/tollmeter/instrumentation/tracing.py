@@ -12,6 +12,7 @@ from tollmeter.model.ids import new_span_id, new_trace_id
 
 if TYPE_CHECKING:
     from tollmeter.instrumentation.calls import Call
+    from tollmeter.instrumentation.recorder import Recorder
     from tollmeter.model.settings import Settings
 
 
@@ -19,6 +20,8 @@ class OpenStep(Protocol):
     """A span that was started for a step."""
 
     span_id: str
+    parent_span_id: str
+    """The innermost span around it that events tell of; empty where none is known."""
 
     def end(self, error_type: str) -> None:
         """End the span."""
@@ -32,6 +35,10 @@ class Tracing(Protocol):
 
     def begin(self, context: RequestContext, headers: dict[bytes, bytes]) -> None:
         """Give a new request its ids."""
+        ...
+
+    def adopt(self, context: RequestContext) -> None:
+        """Take over the ids of the span that is current, where the mode has spans."""
         ...
 
     def start_step(self, name: str) -> OpenStep | None:
@@ -48,6 +55,10 @@ class Tracing(Protocol):
 
     def end_call(self, call: Call) -> None:
         """That call is over and written."""
+        ...
+
+    def started(self, recorder: Recorder) -> None:
+        """The service has started: what is not configured by now will not be."""
         ...
 
 
@@ -67,6 +78,9 @@ class LeanTracing:
         else:
             context.trace_id, context.parent_span_id, context.trace_flags, context.trace_state = parent
         context.span_id = new_span_id()
+
+    def adopt(self, context: RequestContext) -> None:
+        """No span is looked at here."""
 
     def start_step(self, name: str) -> OpenStep | None:
         """Steps are no spans of their own here."""
@@ -91,3 +105,6 @@ class LeanTracing:
 
     def end_call(self, call: Call) -> None:
         """No span of others is counted here, so nothing needs to know."""
+
+    def started(self, recorder: Recorder) -> None:
+        """Nothing waits for it."""

@@ -95,6 +95,11 @@ HEADERS_RECORDED: Final = frozenset(
 Of a credential (`authorization`, `api-key`, …) a keyed hash is recorded, never the value.
 """
 
+SCOPE_STEPS: Final = "tollmeter"
+"""Instrumentation scope of the spans that steps become in OTel mode."""
+SCOPES_OF_FRAMEWORKS: Final = ("opentelemetry.instrumentation", "fastapi", "starlette")
+"""Scopes, and prefixes of scopes, whose spans are not the application's own."""
+
 GEN_AI_OPERATION_NAME: Final = "gen_ai.operation.name"
 GEN_AI_PROVIDER_NAME: Final = "gen_ai.provider.name"
 GEN_AI_SYSTEM: Final = "gen_ai.system"  # until semconv 1.36

@@ -158,6 +158,12 @@ class Settings:
         _choice("auto", "lean", "otel"),
         "auto takes otel where a TracerProvider or OTEL_* exporter settings exist, else lean",
     )
+    record_unsampled: str = _row(
+        "auto",
+        _choice("auto", "always", "never"),
+        "in OTel mode, record spans that the sampler drops, without exporting them, so that calls and steps are told"
+        " of by them too; auto does where an instrumentation of model calls is installed, or we made the provider",
+    )
     route: str = _row(
         "auto",
         _choice("auto", "file", "stdout"),

@@ -21,6 +21,8 @@ from tollmeter.instrumentation.otel.conventions import Convention, convention_of
 from tollmeter.instrumentation.otel.open_spans import OpenSpan, OpenSpans
 from tollmeter.instrumentation.otel.reading import Inference, operation_of, read_inference
 from tollmeter.instrumentation.otel.seen_calls import OWN, SeenCall, SeenCalls
+from tollmeter.instrumentation.otel.server_spans import adopt
+from tollmeter.instrumentation.otel.span_steps import is_own, keep_step
 from tollmeter.instrumentation.otel.usage_attributes import Attributes
 from tollmeter.instrumentation.recorder import Recorder
 from tollmeter.instrumentation.tap.watch import active_recorder
@@ -58,6 +60,11 @@ class ForeignCall(Call):
         self.said = inference.said
         self._duration_ns = inference.duration_ns
 
+    def belong(self, context: RequestContext, opened: OpenSpan | None) -> None:
+        """Take the place in a request that the events tell of."""
+        told = opened.parent.told_in(context) if opened and opened.parent else 0
+        self.parent = (context.trace_id, trace.format_span_id(told) if told else context.span_id)
+
     def now(self) -> int:
         """The span's end, as its start is 0."""
         return self._duration_ns
@@ -87,53 +94,64 @@ class ForeignCalls(SpanProcessor):
         del parent_context
         try:
             # Below an active tap or llm_call everything is told by that one already.
-            self.open.add(span, is_covered=watching.get() > 0)
+            opened = self.open.add(span, is_covered=watching.get() > 0)
+            if span.kind is trace.SpanKind.SERVER:
+                if opened.context is not None:
+                    adopt(opened.context, span, self.open)
+            elif is_own(span):
+                opened.told = span.get_span_context().span_id
         except Exception as error:  # noqa: BLE001  as `guarded`, without its frame: this runs for every span
             losses.fault("on_start", error)
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Count the span if it is a call of its own."""
+        """Count the span if it is a call of its own, else keep it as a step if it is the application's."""
         try:
             ids = span.get_span_context()
             opened = self.open.take(ids.span_id) if ids else None
             attributes = span.attributes
+            is_call = False
             if attributes and any(name.startswith(names.ATTRIBUTE_PREFIXES) for name in attributes):
-                self._consider(span, dict(attributes), opened)  # the SDK's own mapping is slow to read
+                is_call = self._consider(span, dict(attributes), opened)  # the SDK's own mapping is slow to read
+            if not is_call and opened is not None and opened.context is not None:
+                keep_step(span, opened)
         except Exception as error:  # noqa: BLE001  as on_start
             losses.fault("on_end", error)
 
-    def _consider(self, span: ReadableSpan, attributes: Attributes, opened: OpenSpan | None) -> None:
+    def _consider(self, span: ReadableSpan, attributes: Attributes, opened: OpenSpan | None) -> bool:
+        """Count the span if it is a call; whether it tells of one, so that it is no step."""
         operation = operation_of(span, attributes)
         is_covered = opened is not None and opened.is_covered
         if not operation:
             if names.ATTRIBUTE_LITELLM_CALL in attributes and not is_covered:
                 losses.add(LOSS_LITELLM)
-            return
+            return False
         if opened is not None and opened.parent is not None:
             opened.parent.cover()
         if is_covered:
-            return
+            return False
         scope = span.instrumentation_scope
         name, version = (scope.name, scope.version) if scope else ("", None)
         rule = convention_of(name, version)
         inference = read_inference(span, attributes, operation, rule)
         if inference is not None:
-            self._count(span, inference, rule, opened.context if opened else current_request())
+            self._count(span, inference, rule, opened)
+        return True
 
-    def _count(
-        self, span: ReadableSpan, inference: Inference, rule: Convention, context: RequestContext | None
-    ) -> None:
+    def _count(self, span: ReadableSpan, inference: Inference, rule: Convention, opened: OpenSpan | None) -> None:
         told = SeenCall(rule.scope or _scope(span), inference.facts, inference.started_ns)
         told.ended_ns = inference.started_ns + inference.duration_ns
         told.input_tokens = inference.usage.input_tokens if inference.usage else None
         told.response_id = inference.response_id
         if self.seen.claim(told, is_detached=rule.is_detached):
             return
+        context = opened.context if opened else current_request()
         recorder = context.recorder if context else active_recorder()
         if recorder is None:
             losses.add("span_without_instrument")
             return
         call = ForeignCall(recorder, context, span, inference)
+        if context is not None:
+            call.belong(context, opened)
         call.finish(inference.status, inference.error_type)
         self.seen.add(call.call_id, told)
 

@@ -17,12 +17,18 @@ LOSS_NEVER_ENDED: Final = "span_never_ended"
 class OpenSpan:
     """One open span; `is_covered` once a call has begun below it, so that it is no call of its own."""
 
-    __slots__ = ("context", "is_covered", "parent")
+    __slots__ = ("context", "is_covered", "parent", "told")
 
     def __init__(self, parent: OpenSpan | None, context: RequestContext | None, *, is_covered: bool) -> None:
         self.parent = parent
         self.context = context
         self.is_covered = is_covered
+        self.told: int = parent.told_in(context) if parent else 0
+        """The id of this span, or of the innermost one around it, that an event tells of; 0 for none."""
+
+    def told_in(self, context: RequestContext | None) -> int:
+        """`told`, if that is a part of this request; 0 for a span around work that is a request of its own."""
+        return self.told if self.context is context else 0
 
     def cover(self) -> None:
         """Mark this span and all above it."""
@@ -64,6 +70,17 @@ class OpenSpans:
         found = self._open.get(span_id)
         if found is not None:
             found.cover()
+
+    def told(self, span_id: int, context: RequestContext | None) -> int:
+        """The innermost span of a request, from this one outwards, that an event tells of; 0 for none."""
+        found = self._open.get(span_id)
+        return found.told_in(context) if found else 0
+
+    def tell(self, span_id: int) -> None:
+        """An event tells of this span."""
+        found = self._open.get(span_id)
+        if found is not None:
+            found.told = span_id
 
     def remember(self, trace_id: int, context: RequestContext) -> None:
         """Spans of this trace that start outside of the request's own tasks belong to it all the same."""
