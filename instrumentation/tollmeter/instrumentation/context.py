@@ -156,21 +156,25 @@ def parent_span_id(context: RequestContext | None) -> str:
     return _parent_span.get() or (context.span_id if context else "")
 
 
-Entered = tuple[Token[RequestContext | None], Token[str]]
+Entered = tuple[Token[RequestContext | None], str]
 
 
 def enter(context: RequestContext) -> Entered:
     """Make a request current; a step of an outer request does not leak into it."""
-    return _current.set(context), _parent_span.set("")
+    parent = _parent_span.get()
+    if parent:
+        _parent_span.set("")
+    return _current.set(context), parent
 
 
 def leave(entered: Entered) -> None:
     """Undo `enter`."""
+    token, parent = entered
+    if parent:
+        _parent_span.set(parent)
     try:
-        _parent_span.reset(entered[1])
-        _current.reset(entered[0])
+        _current.reset(token)
     except ValueError:  # left in another context than it was entered in, as async generators do
-        _parent_span.set("")
         _current.set(None)
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar, overload
 from tollmeter.instrumentation.attribution import Attributor
 from tollmeter.instrumentation.guard import logger, losses
 from tollmeter.instrumentation.lambda_handler import Handler, is_handler
+from tollmeter.instrumentation.lambda_sandbox import in_lambda
 from tollmeter.instrumentation.middleware import SCOPE_KEY, ASGIApp, Middleware
 from tollmeter.instrumentation.modes import LEAN, Preparing, follow_provider, service_name, start_tracing
 from tollmeter.instrumentation.recorder import Recorder
@@ -99,10 +100,18 @@ def _wrap(app: App, recorder: Recorder) -> App:
         return Handler(app, recorder)  # type: ignore[arg-type, return-value]  # called as the handler is
     owner = next((cls for cls in type(app).__mro__ if "__call__" in vars(cls)), None)
     if owner is None or not hasattr(app, "router"):
-        return _prepared(app, Middleware(app, recorder))  # type: ignore[arg-type, return-value]  # any ASGI callable
+        return _prepared(app, _middleware(app, recorder))  # type: ignore[arg-type, return-value]  # any ASGI callable
     inner: ASGIApp = functools.partial(_patched(owner), app)
-    setattr(app, _ATTRIBUTE, _prepared(app, Middleware(inner, recorder)))
+    setattr(app, _ATTRIBUTE, _prepared(app, _middleware(inner, recorder)))
     return app
+
+
+def _middleware(app: ASGIApp, recorder: Recorder) -> Middleware:
+    if not in_lambda():
+        return Middleware(app, recorder)
+    from tollmeter.instrumentation.lambda_asgi import LambdaMiddleware
+
+    return LambdaMiddleware(app, recorder)
 
 
 def _prepared(app: object, middleware: Middleware) -> Middleware:

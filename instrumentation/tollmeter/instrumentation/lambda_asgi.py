@@ -8,22 +8,25 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import MutableMapping
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
 from tollmeter.instrumentation.context import current_request
 from tollmeter.instrumentation.lambda_sandbox import (
     Deadline,
-    Timed,
     add_trace_header,
     sandbox_tags,
     take_cold_start,
 )
+from tollmeter.instrumentation.middleware import ASGIApp, Exchange, Middleware, Receive, Scope, Send
 from tollmeter.instrumentation.propagation.request_id import sane_request_id
 from tollmeter.model.names import HEADER_LAMBDA_CONTEXT, HEADER_REQUEST_ID, HEADER_XRAY
 
+if TYPE_CHECKING:
+    from tollmeter.instrumentation.recorder import Recorder
+
+_MANGUM: Final = "aws.context"
 _CONTEXT: Final = HEADER_LAMBDA_CONTEXT.encode()
 _READINESS: Final = ("AWS_LWA_READINESS_CHECK_PATH", "READINESS_CHECK_PATH")
 
@@ -44,40 +47,48 @@ class Invoked(NamedTuple):
     remaining_ms: float | None = None
 
 
-class LambdaRequests:
-    """Makes requests of an ASGI app the requests of their invocations."""
+class LambdaMiddleware(Middleware):
+    """Makes the requests of an ASGI app those of their invocations."""
 
-    def __init__(self) -> None:
+    def __init__(self, app: ASGIApp, recorder: Recorder) -> None:
+        super().__init__(app, recorder)
         self._readiness = next((path for name in _READINESS if (path := os.environ.get(name))), "/")
 
-    def is_readiness_check(self, scope: MutableMapping[str, Any], headers: dict[bytes, bytes]) -> bool:
-        """Whether the Web Adapter only asks if the app is up, which it does many times before the first invocation."""
-        return scope["path"] == self._readiness and "aws.context" not in scope and _CONTEXT not in headers
+    def _open(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send) -> Exchange | None:
+        if scope["path"] == self._readiness and _CONTEXT not in headers and _MANGUM not in scope:
+            return None  # the Web Adapter asks whether the app is up, many times before the first invocation
+        invoked = _read(scope, headers)
+        exchange = super()._open(scope, headers, receive, send)
+        if exchange is not None:
+            _adopt(exchange, invoked, headers)
+        return exchange
 
-    def read(self, scope: MutableMapping[str, Any], headers: dict[bytes, bytes]) -> Invoked:
-        """What the scope or the headers tell; the invocation's trace becomes the headers'."""
-        context = scope.get("aws.context")
-        if context is None:
-            return _from_headers(headers)
-        add_trace_header(headers)
-        remaining = getattr(context, "get_remaining_time_in_millis", None)
-        return Invoked(str(getattr(context, "aws_request_id", "") or ""), remaining() if remaining else None)
 
-    def adopt(self, request: Timed, invoked: Invoked, headers: dict[bytes, bytes]) -> None:
-        """Give a request the ids and tags of its invocation; a handler that is instrumented too writes none then."""
-        context = request.context
-        outer = current_request()
-        aws_id = invoked.aws_request_id
-        if HEADER_REQUEST_ID.encode() not in headers and sane_request_id(aws_id.encode("utf-8", "replace")):
-            context.request_id = aws_id
-        if outer is not None and outer.invocation is not None:
-            context.tags |= outer.tags
-            context.follow(outer, outer.parent_span_id)
-            outer.invocation.tell(request)
-            return
-        context.tags |= sandbox_tags(is_cold=take_cold_start(), aws_request_id=aws_id)
-        if invoked.remaining_ms is not None:
-            request.deadline = Deadline(request, invoked.remaining_ms)
+def _read(scope: Scope, headers: dict[bytes, bytes]) -> Invoked:
+    """What the scope or the headers tell; the invocation's trace becomes the headers'."""
+    context = scope.get(_MANGUM)
+    if context is None:
+        return _from_headers(headers)
+    add_trace_header(headers)
+    remaining = getattr(context, "get_remaining_time_in_millis", None)
+    return Invoked(str(getattr(context, "aws_request_id", "") or ""), remaining() if remaining else None)
+
+
+def _adopt(exchange: Exchange, invoked: Invoked, headers: dict[bytes, bytes]) -> None:
+    """Give a request the ids and tags of its invocation; a handler that is instrumented too writes none then."""
+    context = exchange.context
+    outer = current_request()
+    aws_id = invoked.aws_request_id
+    if HEADER_REQUEST_ID.encode() not in headers and sane_request_id(aws_id.encode("utf-8", "replace")):
+        context.request_id = aws_id
+    if outer is not None and outer.invocation is not None:
+        context.tags |= outer.tags
+        context.follow(outer, outer.parent_span_id)
+        outer.invocation.tell(exchange)
+        return
+    context.tags |= sandbox_tags(is_cold=take_cold_start(), aws_request_id=aws_id)
+    if invoked.remaining_ms is not None:
+        exchange.deadline = Deadline(exchange, invoked.remaining_ms)
 
 
 def _from_headers(headers: dict[bytes, bytes]) -> Invoked:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 from tollmeter.instrumentation import websocket
 from tollmeter.instrumentation.context import RequestContext, enter, leave
 from tollmeter.instrumentation.guard import guarded, losses
-from tollmeter.instrumentation.lambda_sandbox import in_lambda
 from tollmeter.instrumentation.outcome import Outcome, name_of
 from tollmeter.instrumentation.propagation.joined import joined
 from tollmeter.instrumentation.propagation.request_id import sane_request_id
@@ -20,7 +19,6 @@ from tollmeter.model.ids import new_trace_id
 from tollmeter.model.names import HEADER_REQUEST_ID, METHOD_WEBSOCKET
 
 if TYPE_CHECKING:
-    from tollmeter.instrumentation.lambda_asgi import LambdaRequests
     from tollmeter.instrumentation.lambda_sandbox import Deadline
 
 Scope = MutableMapping[str, Any]
@@ -140,7 +138,6 @@ class Middleware:
         self.app = app
         self.recorder = recorder
         self._excluded = frozenset(recorder.settings.exclude_routes)
-        self._lambda = _lambda_requests()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -167,24 +164,13 @@ class Middleware:
         headers = dict(sent)
         if len(headers) < len(sent):
             headers |= joined(sent)
-        exchange = (self._open if self._lambda is None else self._open_in_lambda)(scope, headers, receive, send)
+        exchange = self._open(scope, headers, receive, send)
         if exchange is not None:
             scope[SCOPE_KEY] = exchange.context
             scope.setdefault("state", {})["request_id"] = exchange.context.request_id
         return exchange
 
-    def _open_in_lambda(
-        self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send
-    ) -> Exchange | None:
-        requests = self._lambda
-        if requests is None or requests.is_readiness_check(scope, headers):
-            return None
-        invoked = requests.read(scope, headers)
-        exchange = self._open(scope, headers, receive, send)
-        requests.adopt(exchange, invoked, headers)
-        return exchange
-
-    def _open(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send) -> Exchange:
+    def _open(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send) -> Exchange | None:
         context = RequestContext(self.recorder, scope, utc_now())
         context.attribution = self.recorder.attributor.read(headers)
         self.recorder.tracing.begin(context, headers)
@@ -202,11 +188,3 @@ class Middleware:
             return send(message)
 
         return watch
-
-
-def _lambda_requests() -> LambdaRequests | None:
-    if not in_lambda():
-        return None
-    from tollmeter.instrumentation.lambda_asgi import LambdaRequests
-
-    return LambdaRequests()
