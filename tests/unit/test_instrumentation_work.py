@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -209,6 +211,30 @@ def test_the_system_attribute_of_x_ray_is_a_header() -> None:
     assert delivery.headers == {b"x-amzn-trace-id": header.encode()}
 
 
+def test_a_message_that_x_ray_traced_goes_on_in_its_trace(writer: MemoryWriter) -> None:
+    header = "Root=1-67891233-abcdef012345678912345678;Parent=53995c3f42cd8ad8;Sampled=1"
+    with consume({"Attributes": {"AWSTraceHeader": header}}, queue="jobs"):
+        pass
+    (row,) = rows(writer)
+    assert (row.trace_id, row.parent_span_id) == ("67891233abcdef012345678912345678", "53995c3f42cd8ad8")
+
+
+def test_in_otel_mode_a_job_is_a_row_and_its_calls_belong_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "_default", [])
+    otel = MemoryWriter()
+    instrument(writer=otel, mode="otel", service="worker")
+    with job("outer"), step("part"):
+        with consume(BOTO3, queue="jobs"):
+            call_a_model()
+        call_a_model()
+    message, outer = rows(otel)
+    inner_call, outer_call = calls(otel)
+    assert [row.route for row in (message, outer)] == ["jobs", "outer"]
+    assert len({row.span_id for row in (message, outer)}) == 2
+    assert [call.request_id for call in (inner_call, outer_call)] == [message.request_id, outer.request_id]
+    assert (outer.llm_calls, message.llm_calls) == (1, 1)
+
+
 def test_what_a_producer_sends_the_consumer_continues(writer: MemoryWriter) -> None:
     with job("producer"):
         annotate(tenant_id="größe, 5 %")
@@ -357,3 +383,27 @@ def test_a_thread_may_outlive_its_request(writer: MemoryWriter) -> None:
     thread.join()
     (row,), (call,) = rows(writer), calls(writer)
     assert (call.request_id, call.route, row.llm_calls) == (row.request_id, "j", 0)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_waits_for_no_lock_and_tells_no_loss_of_its_parent() -> None:
+    held, free = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with losses._lock:
+            held.set()
+            free.wait(20)
+
+    losses.add("of_the_parent")
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait(20)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(10)
+        losses.add("of_the_child")
+        os._exit(0 if losses.take() == {"of_the_child": 1} else 1)
+    free.set()
+    holder.join()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert losses.take() == {"of_the_parent": 1}
