@@ -77,6 +77,7 @@ _SINK: Final = (*_RUN, "sink")
 METRICS: Final[tuple[Metric, ...]] = (
     Metric("http.requests", "Count", "counter", KIND_REQUEST, _HTTP, "requests served"),
     Metric("http.errors", "Count", "counter", KIND_REQUEST, _HTTP, "requests answered with 5xx", where=(Condition("status_code", ">=", 500),)),
+    Metric("http.failures", "Count", "counter", KIND_REQUEST, _HTTP, "requests of any kind that failed: 5xx, jobs and messages whose code raised, time-outs of Lambda", where=(Condition("error_type", "!=", ""),)),
     Metric("http.duration_ms", "Milliseconds", "distribution", KIND_REQUEST, _HTTP, "time to the last byte", "duration_ms"),
     Metric("http.client_disconnects", "Count", "counter", KIND_REQUEST, _HTTP, "clients that left early", where=(Condition("client_disconnected", "=", True),)),
     Metric("llm.calls", "Count", "counter", KIND_LLM_CALL, _CALL, "model calls, each attempt one"),
