@@ -35,7 +35,7 @@ test: setup ## Every suite at a small size, after `make check`
 
 .PHONY: soak
 soak: setup ## The same suites at full size
-	TOLLMETER_KILLS=100 TOLLMETER_OUTAGE_S=60 TOLLMETER_REPLAY_ROWS=2000 TOLLMETER_BROKEN_LINES=1000 TOLLMETER_SDK_EVERY=1 $(BIN)/pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+	TOLLMETER_KILLS=100 TOLLMETER_OUTAGE_S=60 TOLLMETER_REPLAY_ROWS=2000 TOLLMETER_BROKEN_LINES=1000 TOLLMETER_SDK_EVERY=1 TOLLMETER_LONG_RUN=1000000 $(BIN)/pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 .PHONY: check
 check: setup ## Lint, format, types, imports

@@ -13,6 +13,8 @@ from typing import Any
 
 import httpx2
 import pytest
+from jsonschema import Draft202012Validator
+from tapping import recording
 
 from tollmeter.instrumentation import instrument
 from tollmeter.instrumentation.tap import watch
@@ -135,3 +137,37 @@ def test_what_is_recorded_is_what_the_answer_says(recorded: list[dict[str, Any]]
         ("openai", "missing"): 15,
         ("openai", "reported"): 438,
     }
+
+
+@pytest.mark.shared_data
+def test_content_that_is_recorded_holds_to_the_schema(recorded: list[dict[str, Any]], shared: Path) -> None:
+    schemas = shared / "schemas" / "otel" / "semconv-genai-2026-05-11"
+    if not schemas.is_dir():
+        pytest.skip(f"no schemas at {schemas}")
+    validators = {
+        f"{side}_content": Draft202012Validator(
+            json.loads((schemas / f"gen-ai-{side}-messages.schema.json").read_text())
+        )
+        for side in ("input", "output")
+    }
+    dice = random.Random(SEED)
+    seen: Counter[tuple[str, bool]] = Counter()
+    with recording(capture_content="all") as writer:
+        for row in recorded:
+            writer.lines.clear()
+            replay(row, dice)
+            call = decode(writer.lines[0])
+            assert isinstance(call, LlmCall)
+            assert not [reason for reason in call.losses if reason.startswith(("internal", "content"))]
+            for name, validator in validators.items():
+                content = getattr(call, name)
+                assert len(content.encode()) <= 8192
+                validator.validate(json.loads(content or "[]"))
+            if row["status"] < 400 and call.operation in ("chat", "text_completion"):
+                seen[call.provider, bool(call.output_content)] += 1
+    # Silent are an answer of an old model at Bedrock, and those that a content filter took.
+    assert {provider: count for (provider, spoke), count in seen.items() if not spoke} == {
+        "aws.bedrock": 1,
+        "azure.ai.openai": 2,
+    }
+    assert sum(seen.values()) == 765

@@ -246,17 +246,22 @@ def test_what_a_provider_answers(sent: dict[bytes, bytes], one: str, two: str, w
     document = json.dumps(ANSWERS[wire](one, two))
     body = f"data: {document}\n\n" if stream and wire != "ollama" else document + "\n"
     answered = httpx2.Response(200, headers=[*sent.items(), (b"content-type", kind)], content=body.encode())
-    with recording() as writer:
+    with recording(capture_content="all") as writer:
         with httpx2.Client(transport=httpx2.MockTransport(lambda _: answered)) as client:
             response = client.post(
                 URLS[wire],
-                content=json.dumps({"model": one, "max_tokens": 5}).encode(),
+                content=json.dumps(
+                    {"model": one, "max_tokens": 5, "messages": [{"role": two, "content": one}]}
+                ).encode(),
                 headers={"authorization": "Bearer x"},
             )
             assert response.content == body.encode()
         (call,) = landed(writer)
         assert isinstance(call, LlmCall)
         assert len(call.response_model) <= 256
+        for content in (call.input_content, call.output_content):
+            assert not content or all(message["role"] for message in json.loads(content))
+            assert "\0" not in content
 
 
 ANSWERS: dict[str, Any] = {

@@ -32,6 +32,8 @@ def read_answer(call: Call, answer: object) -> str | None:
     document = documents.document_of(answer)
     if document is None:
         return None
+    if call.content is not None and call.content.heard is not None:
+        call.content.heard.take(document)
     before = (call.usage, dict(call.facts))
     error = _READERS[documents.shape_of(call.facts["provider"], document)](call, document)
     _identify(call, answer, document)

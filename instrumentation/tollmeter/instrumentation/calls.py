@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from decimal import Decimal
 
+    from tollmeter.instrumentation.content.capture import Content
     from tollmeter.instrumentation.recorder import Recorder
     from tollmeter.pricing import Cost, FurtherUsage
 
@@ -42,8 +43,8 @@ class Call:
     """
 
     __slots__ = (
-        "call_id", "context", "ended", "facts", "finished", "first_byte", "first_token", "further", "job_id", "limits",
-        "parent", "recorder", "said", "span_id", "started", "started_at", "usage",
+        "call_id", "content", "context", "ended", "facts", "finished", "first_byte", "first_token", "further", "job_id",
+        "limits", "parent", "recorder", "said", "span_id", "started", "started_at", "usage",
     )  # fmt: skip
 
     def __init__(self, recorder: Recorder, *, provider: str, operation: str) -> None:
@@ -66,6 +67,8 @@ class Call:
         self.first_byte = 0
         self.first_token = 0
         self.usage: Usage | None = None
+        self.content: Content | None = None
+        """What was asked and answered, where that is recorded."""
         self.said = b""
         """The JSON answer or event that told the usage, for where it must be shown as it was sent."""
         self.further: list[FurtherUsage] = []
@@ -126,6 +129,8 @@ class Call:
 
     def _events(self, status: Status, error_type: str) -> Iterator[LlmCall]:
         event = self._with_raw_usage(self._event(status, error_type, self.ended or self.now()))
+        if self.content is not None:
+            event = structs.replace(event, **self.content.columns(event.finish_reason))
         yield event
         if self.further and not self.facts.get("cache_hit"):
             yield from (self._inner_event(event, inner, number) for number, inner in enumerate(self.further))
@@ -167,6 +172,8 @@ class Call:
             parent_span_id=event.span_id,
             losses={},
             raw_usage="",
+            input_content="",
+            output_content="",
             usage_method="",
             resource_id="",
             request_model=model,

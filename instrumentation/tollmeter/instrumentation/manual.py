@@ -109,6 +109,8 @@ class llm_call:  # noqa: N801  reads as a statement: with llm_call(provider=…,
         if self._facts["cache_hit"]:
             call.limits = ()  # nothing is sent, nothing is spent
         call.admit()
+        if recorder.capture is not None:
+            call.content = recorder.capture.begin(call, None)
         self._call = call
 
     @guarded(default=None)
@@ -134,6 +136,12 @@ class llm_call:  # noqa: N801  reads as a statement: with llm_call(provider=…,
             error = read_answer(self._call, each) if self._call else ""
             self._unread = self._unread or error is None
             self._error = error or self._error
+
+    @guarded(default=None)
+    def record_input(self, asked: object) -> None:
+        """Say what was asked: a text, a list of messages, or the request's document; kept where content is recorded."""
+        if self._call is not None and self._call.content is not None:
+            self._call.content.asked = asked
 
     @guarded(default=None)
     def record_usage(self, *, server_tool_calls: dict[str, int] | None = None, **tokens: int) -> None:

@@ -18,6 +18,8 @@ from tollmeter.pricing.book import PriceBook, doubtful_book, open_book
 
 if TYPE_CHECKING:
     from tollmeter.instrumentation.attribution import Attributor
+    from tollmeter.instrumentation.content.capture import Capture
+    from tollmeter.instrumentation.content.free_text import Redaction
     from tollmeter.instrumentation.context import RequestContext
     from tollmeter.instrumentation.outcome import Outcome
     from tollmeter.instrumentation.tracing import Tracing
@@ -38,6 +40,8 @@ class Recorder:
         self.attributor = attributor
         self.outgoing = Outgoing(settings)
         self.book = _book(settings.price_overlay)
+        self.capture = _capture(settings)
+        self._redact = _redaction(settings)
         self.extra_hosts = frozenset(settings.providers.items())
         self.identity: dict[str, Any] = {
             name: clean_name(value)
@@ -54,6 +58,8 @@ class Recorder:
 
     def write(self, event: Event) -> bool:
         """Append one event; what is lost is counted and the counts ride on the next."""
+        if self._redact is not None:
+            event = self._redact(event)
         line = _line(event)
         if line and self.writer.append(line):
             return True
@@ -103,6 +109,22 @@ class Recorder:
     def close(self) -> None:
         """Let go of the segment, so that the forwarder may take it at once."""
         self.writer.close()
+
+
+def _capture(settings: Settings) -> Capture | None:
+    if settings.capture_content == "off":
+        return None
+    from tollmeter.instrumentation.content.capture import Capture
+
+    return Capture(settings)
+
+
+def _redaction(settings: Settings) -> Redaction | None:
+    if not settings.redactors:
+        return None
+    from tollmeter.instrumentation.content.free_text import Redaction
+
+    return Redaction(settings.redactors)
 
 
 def _line(event: Event) -> bytes:

@@ -19,6 +19,11 @@ _UNFIT: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\uf
 _REPLACEMENT: Final = "\ufffd"
 
 
+def fit(text: str) -> str:
+    """The text without control characters, lone surrogates and non-characters."""
+    return text if text.isprintable() else _UNFIT.sub(_REPLACEMENT, text)
+
+
 def clean_text(value: object, limit: int = MAX_TEXT) -> str:
     r"""A value as text of at most `limit` characters; what has no text is empty. Never raises.
 
@@ -51,7 +56,7 @@ def _as_text(value: object) -> str:
 
 
 def _clean(text: str) -> str:
-    return scrub(text if text.isprintable() else _UNFIT.sub(_REPLACEMENT, text))
+    return scrub(fit(text))
 
 
 _clean_short: Final = lru_cache(maxsize=2048)(_clean)

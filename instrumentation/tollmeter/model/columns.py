@@ -98,6 +98,8 @@ COLUMNS: Final[tuple[Column, ...]] = (
     Column("ratelimit_remaining_requests", "int", "requests", "what was left of it", (_C,)),
     Column("ratelimit_limit_tokens", "int", "tokens", "limit the provider reported", (_C,)),
     Column("ratelimit_remaining_tokens", "int", "tokens", "what was left of it", (_C,)),
+    Column("input_content", "string", "", "redacted messages asked, JSON of the OTel GenAI schema; empty unless capture_content says input or all", (_C,)),
+    Column("output_content", "string", "", "redacted messages answered, likewise; empty unless it says output or all", (_C,)),
     # tokens
     Column("input_tokens", "int", "tokens", "all input, cache and audio and image included", (_R, _C)),
     Column("output_tokens", "int", "tokens", "all output, reasoning included", (_R, _C)),

@@ -17,12 +17,15 @@ MAX_COUNT: Final = 2**63 - 1
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_COUNT)]
 MAX_NUMBER: Final = 1e300
+MAX_CONTENT: Final = 16_383
+"""Characters, and so at most 65,532 bytes: Redshift Spectrum reads 65,535."""
 Number = Annotated[float, msgspec.Meta(ge=-MAX_NUMBER, le=MAX_NUMBER)]
 Millis = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
 Text = Annotated[str, msgspec.Meta(max_length=4096)]
 Id = Annotated[str, msgspec.Meta(max_length=256)]
 EVENT_ID: Final = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 EventId = Annotated[str, msgspec.Meta(pattern=EVENT_ID, max_length=36)]
+Content = Annotated[str, msgspec.Meta(max_length=MAX_CONTENT)]
 Timestamp = Annotated[datetime, msgspec.Meta(tz=True)]
 Usd = Annotated[Decimal, msgspec.Meta()]
 Status = Literal["ok", "error", "partial"]
@@ -116,6 +119,8 @@ class LlmCall(_Attributed, frozen=True, kw_only=True, omit_defaults=True, tag_fi
     ratelimit_remaining_requests: Count | None = None
     ratelimit_limit_tokens: Count | None = None
     ratelimit_remaining_tokens: Count | None = None
+    input_content: Content = ""
+    output_content: Content = ""
     input_tokens: Count | None = None
     output_tokens: Count | None = None
     cache_read_tokens: Count | None = None

@@ -50,6 +50,9 @@ TABLE_OF_KIND: Final = {
 }
 EVENT_TABLES: Final = tuple(TABLE_OF_KIND.values())
 
+CONTENT_FIELDS: Final = ("input_content", "output_content")
+"""Fields that hold what people wrote and models answered."""
+
 HEADER_REQUEST_ID: Final = "x-request-id"
 HEADER_TRACEPARENT: Final = "traceparent"
 HEADER_TRACESTATE: Final = "tracestate"

@@ -214,6 +214,21 @@ class Settings:
     estimate_usage: bool = _row(
         True, _bool, "estimate usage from the text where an answer tells none, and mark it; false leaves it missing"
     )
+    capture_content: str = _row(
+        "off",
+        _choice("off", "input", "output", "all"),
+        "record the text of model calls, redacted: what was asked, what was answered, or both; see docs/privacy.md",
+    )
+    capture_ratio: float = _row(1.0, _ratio, "share of traces whose content is recorded")
+    capture_max_bytes: int = _row(
+        8 << 10, _bytes, "most bytes of what was asked, and of what was answered, for each call; 16,383 at most"
+    )
+    redactors: tuple[Any, ...] = _row(
+        (),
+        _names,
+        "email, phone, card, iban, ip, secret or module:function, in their order; empty means the first four on content"
+        " alone, and those named run on attribution, tags, steps and comments too; secrets are always replaced",
+    )
     exclude_routes: tuple[str, ...] = _row((), _names, "paths that are not recorded, such as /health")
     max_steps: int = _row(128, _count, "steps kept per request; more are counted")
     segment_max_bytes: int = _row(16 << 20, _bytes, "a spool segment is closed at this size")

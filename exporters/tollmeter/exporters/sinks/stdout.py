@@ -13,6 +13,7 @@ import msgspec
 
 from tollmeter.exporters.sinks.base import BATCH_BYTES, INVALID, NOTHING, Receipt
 from tollmeter.model.names import (
+    CONTENT_FIELDS,
     KIND_EVALUATION,
     KIND_LLM_CALL,
     KIND_REQUEST,
@@ -96,6 +97,8 @@ class StdoutLogs:
 def log_record(line: bytes) -> dict[str, Any] | None:
     """The log line of one event, as a mapping; None when the line is not a JSON object.
 
+    The text of prompts and answers is left out: it is for the lake alone.
+
     >>> log_record(b'{"kind":"request","timestamp":"2026-01-02T03:04:05Z","duration_ms":12.5}')["message"]
     'Request completed'
     """
@@ -103,6 +106,8 @@ def log_record(line: bytes) -> dict[str, Any] | None:
         event = msgspec.json.decode(line, type=dict[str, Any])
     except _UNREADABLE:
         return None
+    for name in CONTENT_FIELDS:
+        event.pop(name, None)
     kind = str(event.get("kind", ""))
     first = {
         "timestamp": event.get("timestamp"),

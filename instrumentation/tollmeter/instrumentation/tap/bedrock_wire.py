@@ -32,7 +32,7 @@ def read_answer(call: Call, body: bytes) -> str:
 class FrameScanner:
     """Reads each frame of an event stream; held is no more than one unfinished frame."""
 
-    __slots__ = ("_call", "_frames", "done", "error", "meter")
+    __slots__ = ("_call", "_frames", "_heard", "done", "error", "meter")
 
     def __init__(self, call: Call) -> None:
         self._call = call
@@ -40,6 +40,7 @@ class FrameScanner:
         self.done = False
         self.error = ""
         self.meter: TextMeter | None = None
+        self._heard = call.content.heard if call.content is not None else None
 
     def feed(self, chunk: bytes) -> None:
         """Scan one chunk of the body, cut anywhere."""
@@ -56,6 +57,8 @@ class FrameScanner:
         document = shape.document_of(frame)
         if not isinstance(document, dict):
             return
+        if self._heard is not None:
+            self._heard.take(document)
         kind = frame.headers.get(":event-type", "")
         if not self._call.first_token and _has_token(kind, document):
             self._call.saw_token()

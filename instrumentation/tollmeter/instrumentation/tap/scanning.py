@@ -88,7 +88,7 @@ class EventScanner(ABC):
     16 KiB, and what the wire keeps.
     """
 
-    __slots__ = ("_lines", "_tail", "_tail_bytes", "call", "done", "error", "meter")
+    __slots__ = ("_lines", "_tail", "_tail_bytes", "call", "done", "error", "heard", "meter")
 
     marks: tuple[bytes, ...] = ()
     """An event that counts wherever it stands holds one of these; each costs a search through the whole stream."""
@@ -105,6 +105,7 @@ class EventScanner(ABC):
         self.done = False
         self.error = ""
         self.meter: TextMeter | None = None
+        self.heard = call.content.heard if call.content is not None else None
 
     def feed(self, chunk: bytes) -> None:
         """Scan one chunk of the body, cut anywhere."""
@@ -113,6 +114,8 @@ class EventScanner(ABC):
             return
         if self.meter is not None:
             self.meter.feed(whole)
+        if self.heard is not None:
+            self.heard.feed(whole)
         if self.call.first_token:
             self._keep(whole)
             self._read_lines(lines_with(self.marks, whole))
@@ -122,6 +125,8 @@ class EventScanner(ABC):
     def finish(self) -> None:
         """Take over what was kept."""
         rest = self._lines.rest()
+        if self.heard is not None:
+            self.heard.feed(rest)
         self._keep(rest + b"\n")
         self._read_lines(lines_with(self.marks, rest))
         self._read_lines(lines_with(self.last_marks, b"".join(self._tail), last=True))

@@ -200,6 +200,8 @@ class Watch(Exchange):
             scanner.finish()
             return scanner.error
         self.call.said = self._body.document()
+        if self.call.content is not None and self.call.content.heard is not None:
+            self.call.content.heard.take_body(self.call.said)
         return self._wire.read_answer(self.call, self.call.said) if self.call.said else ""
 
 
@@ -241,6 +243,8 @@ def _recognised(url: Url, headers: Headers, body: bytes | None) -> Exchange | No
         return None
     call = Call(recorder, provider=endpoint.provider, operation=endpoint.operation)
     call.facts |= facts_of_request(endpoint, headers, url.query, body)
+    if recorder.capture is not None:
+        call.content = recorder.capture.begin(call, body)
     return Watch(call, WIRES[endpoint.wire], body)
 
 
