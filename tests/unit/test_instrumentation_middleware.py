@@ -267,6 +267,22 @@ def test_a_writer_that_fails_is_felt_by_nobody_and_counted() -> None:
     assert losses.take() == {"internal:write_request:OSError": 1}
 
 
+def test_a_reader_that_is_gone_is_no_error_of_the_app() -> None:
+    gone = type("ClientDisconnect", (Exception,), {})
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send(dict(START))
+        await send(body(b"a", more=True))
+        raise gone
+
+    writer = MemoryWriter()
+    client = Client(instrument(app, writer=writer, mode="lean", service="svc"), writer)
+    with pytest.raises(gone):
+        client.run()
+    event = client.event()
+    assert (event.client_disconnected, event.error_type, event.status_code, event.response_bytes) == (True, "", 200, 1)
+
+
 class Socket(Client):
     """A WebSocket whose client sends nothing but its end."""
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tollmeter.instrumentation import websocket
 from tollmeter.instrumentation.context import RequestContext, enter, leave
 from tollmeter.instrumentation.guard import guarded, losses
-from tollmeter.instrumentation.outcome import Outcome, name_of
+from tollmeter.instrumentation.outcome import Outcome, is_gone, name_of
 from tollmeter.instrumentation.propagation.joined import joined
 from tollmeter.instrumentation.propagation.request_id import sane_request_id
 from tollmeter.instrumentation.recorder import Recorder
@@ -114,7 +114,11 @@ class Exchange:
     def fail(self, error: BaseException) -> None:
         """The app raised: nobody below answers any more."""
         outcome = self.outcome
-        if outcome.method == METHOD_WEBSOCKET and websocket.watch_error(self.context, outcome, error):
+        if is_gone(error):
+            if outcome.method == METHOD_WEBSOCKET:
+                websocket.watch_error(self.context, outcome, error)
+            else:
+                outcome.client_disconnected = True
             return
         if isinstance(error, asyncio.CancelledError):
             outcome.client_disconnected = True

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+_GONE: Final = frozenset(
+    {"ClientDisconnect", "WebSocketDisconnect", "ClientDisconnected"}  # of Starlette, and of uvicorn
+)
+
 
 class Outcome:
     """Status, sizes and times; the recorder makes the `request` event of it and of the request's context."""
@@ -23,3 +29,8 @@ class Outcome:
 def name_of(error: BaseException | None) -> str:
     """The name of an error's class, empty where there is none."""
     return type(error).__name__ if error is not None else ""
+
+
+def is_gone(error: BaseException) -> bool:
+    """Whether an error that leaves the app only says that the client is gone."""
+    return type(error).__name__ in _GONE

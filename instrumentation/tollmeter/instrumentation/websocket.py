@@ -17,7 +17,6 @@ _NORMAL: Final = 1000
 _NO_CODE: Final = 1005
 _LOST: Final = 1006
 _LEFT: Final = frozenset({1001, _LOST})  # a page that was closed, a connection that broke
-_DISCONNECTS: Final = frozenset({"WebSocketDisconnect", "ClientDisconnected"})  # of Starlette and of uvicorn
 _FAILED: Final = frozenset({1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014})
 
 
@@ -41,12 +40,9 @@ def watch_disconnect(context: RequestContext, outcome: Outcome, message: Mutable
     _gone(context, outcome, message.get("code") or _NO_CODE)
 
 
-def watch_error(context: RequestContext, outcome: Outcome, error: BaseException) -> bool:
-    """Whether an error that leaves the app only says that the client is gone."""
-    gone = type(error).__name__ in _DISCONNECTS
-    if gone and TAG_CLOSE_CODE not in context.tags:
-        _gone(context, outcome, getattr(error, "code", 0) or _LOST)
-    return gone
+def watch_error(context: RequestContext, outcome: Outcome, error: BaseException) -> None:
+    """The client's end came as an error of the app: of `receive` or of `send`."""
+    _gone(context, outcome, getattr(error, "code", 0) or _LOST)
 
 
 def _gone(context: RequestContext, outcome: Outcome, code: int) -> None:
