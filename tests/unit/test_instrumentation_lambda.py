@@ -232,6 +232,16 @@ def test_a_batch_that_is_consumed_is_told_by_its_records(writer: MemoryWriter, r
     assert [each.error_type for each in rest] == (["OSError"] if raises else [])
 
 
+def test_a_context_that_raises_is_an_invocation_all_the_same(writer: MemoryWriter) -> None:
+    class Broken(Context):
+        def get_remaining_time_in_millis(self) -> int:
+            raise RuntimeError
+
+    assert instrument(echo, writer=writer, **SETTINGS)({"a": 1}, Broken()) == {"a": 1}
+    assert row(writer).method == "LAMBDA"
+    assert row(writer).losses == {"internal:remaining_ms:RuntimeError": 1}
+
+
 def test_records_that_were_given_back_are_counted(writer: MemoryWriter) -> None:
     answer = {"batchItemFailures": [{"itemIdentifier": "2e1424d4"}]}
     instrument_lambda(answering(answer), writer=writer, **SETTINGS)(event("sqs"), Context())

@@ -119,6 +119,19 @@ def test_a_job_inside_of_a_job_is_its_own_row_in_the_same_trace_below_the_step(w
     assert calls(writer)[0].parent_span_id == outer.steps[0].span_id
 
 
+def test_attribution_is_the_headers_over_the_outer_requests_over_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "_default", [])
+    own = MemoryWriter()
+    instrument(writer=own, mode="lean", service="worker", team="core", feature="mail", baggage=BAGGAGE)
+    with job("outer"):
+        annotate(team="search", tenant_id="outer", user_id="u")
+        with consume(BOTO3, queue="jobs"):
+            pass
+    message, outer = rows(own)
+    assert (message.team, message.feature, message.tenant_id, message.user_id) == ("search", "mail", "acme", "u")
+    assert (outer.team, outer.feature, outer.tenant_id) == ("search", "mail", "outer")
+
+
 def test_without_instrument_work_goes_on_and_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "_default", [])
     losses.take()

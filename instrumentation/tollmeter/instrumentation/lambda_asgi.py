@@ -16,6 +16,7 @@ from tollmeter.instrumentation.context import current_request
 from tollmeter.instrumentation.lambda_sandbox import (
     Deadline,
     add_trace_header,
+    remaining_ms,
     sandbox_tags,
     take_cold_start,
 )
@@ -70,8 +71,7 @@ def _read(scope: Scope, headers: dict[bytes, bytes]) -> Invoked:
     if context is None:
         return _from_headers(headers)
     add_trace_header(headers)
-    remaining = getattr(context, "get_remaining_time_in_millis", None)
-    return Invoked(str(getattr(context, "aws_request_id", "") or ""), remaining() if remaining else None)
+    return Invoked(str(getattr(context, "aws_request_id", "") or ""), remaining_ms(context))
 
 
 def _adopt(exchange: Exchange, invoked: Invoked, headers: dict[bytes, bytes]) -> None:

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tollmeter.instrumentation.guard import guarded, losses
 from tollmeter.instrumentation.lambda_events import Trigger, read_answer, read_trigger
-from tollmeter.instrumentation.lambda_sandbox import Timed, add_trace_header, sandbox_tags, take_cold_start
+from tollmeter.instrumentation.lambda_sandbox import (
+    Timed,
+    add_trace_header,
+    remaining_ms,
+    sandbox_tags,
+    take_cold_start,
+)
 from tollmeter.instrumentation.propagation.request_id import sane_request_id
 from tollmeter.instrumentation.work import Work, tagged
 from tollmeter.model.names import HEADER_REQUEST_ID
@@ -35,12 +41,6 @@ class Invocation(Work):
             self.context.request_id = aws_id
         tagged(self, sandbox_tags(is_cold=take_cold_start(), aws_request_id=aws_id) | trigger.tags)
         self.context.invocation = self
-
-    def watch_time(self, context: Any) -> None:
-        """Write it as timed out when its time is nearly over."""
-        remaining = getattr(context, "get_remaining_time_in_millis", None)
-        if remaining is not None:
-            self.end_within(remaining())
 
     def tell(self, inner: Timed) -> None:
         """Something inside writes the request; whatever is left of this one is its failure."""
@@ -97,8 +97,10 @@ class Handler:
             return None
         add_trace_header(trigger.headers)
         invocation = Invocation(self._recorder, trigger, context)
+        remaining = remaining_ms(context)
+        if remaining is not None:
+            invocation.end_within(remaining)
         invocation.begin()
-        invocation.watch_time(context)
         return invocation
 
     @staticmethod

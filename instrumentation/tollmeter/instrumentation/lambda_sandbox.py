@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from tollmeter.instrumentation.guard import guarded
 from tollmeter.model.names import (
@@ -60,6 +60,13 @@ def add_trace_header(headers: dict[bytes, bytes]) -> None:
     """Lambda's own segment is the parent, where Lambda traces: the event's header names the one above it."""
     if value := os.environ.get(_TRACE):
         headers[HEADER_XRAY.encode()] = value.encode("utf-8", "replace")
+
+
+@guarded(default=None)
+def remaining_ms(context: Any) -> float | None:
+    """The time left to an invocation, as the context that Lambda hands to a handler tells; None if it does not."""
+    remaining = getattr(context, "get_remaining_time_in_millis", None)
+    return None if remaining is None else float(remaining())
 
 
 class Timed(Protocol):

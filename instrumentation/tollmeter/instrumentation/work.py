@@ -45,7 +45,7 @@ class Work:
         outer = current_request()
         context = RequestContext(recorder, {}, utc_now())
         context.name_route(clean_text(route))
-        context.attribution = (outer.attribution if outer else {}) | recorder.attributor.read(headers)
+        context.attribution = _attribution(recorder, headers, outer)
         recorder.tracing.begin(context, headers)
         if outer is not None and not context.parent_span_id:
             context.follow(outer, parent_span_id(outer))
@@ -79,6 +79,16 @@ class Work:
         if not self.written:
             self.written = True
             self.context.recorder.write_request(self.context, self.outcome)
+
+
+def _attribution(recorder: Recorder, headers: dict[bytes, bytes], outer: RequestContext | None) -> dict[str, object]:
+    """What the headers say, over the outer request's, over the settings'."""
+    attributor = recorder.attributor
+    found = attributor.read(headers)
+    if outer is None:
+        return found
+    said = {field: value for field, value in found.items() if attributor.defaults.get(field) != value}
+    return attributor.defaults | outer.attribution | said
 
 
 def _error_type(error: BaseException) -> str:

@@ -65,7 +65,6 @@ HEADER_DATADOG_TAGS: Final = "x-datadog-tags"
 ATTRIBUTE_AWS_TRACE: Final = "AWSTraceHeader"  # system attribute of an SQS message
 ATTRIBUTE_DATADOG: Final = "_datadog"  # attribute of a message, or member of a detail, that holds Datadog's headers
 HEADER_LAMBDA_CONTEXT: Final = "x-amzn-lambda-context"
-HEADER_LAMBDA_REQUEST_CONTEXT: Final = "x-amzn-request-context"
 PROPAGATION_TRACECONTEXT: Final = "tracecontext"
 PROPAGATION_XRAY: Final = "xray"
 PROPAGATION_DATADOG: Final = "datadog"
