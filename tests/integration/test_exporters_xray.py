@@ -20,7 +20,9 @@ from xray_documents import Judge, walk
 
 from tollmeter.exporters import aws as aws_module
 from tollmeter.exporters.derive.segment_packing import Document
+from tollmeter.exporters.derive.traces import Trace
 from tollmeter.exporters.forwarder import Forwarder
+from tollmeter.exporters.sinks.xray import XRaySegments
 from tollmeter.model.events import Event, LlmCall, Request, Step, encode
 from tollmeter.model.home import Home
 from tollmeter.model.ids import new_event_id, new_span_id, new_trace_id
@@ -157,7 +159,7 @@ def test_lines_that_are_no_trace_are_counted(home: Home, aws: str) -> None:
 
 
 class Moody(BaseHTTPRequestHandler):
-    """An X-Ray that answers as it is told: a status, `hang`, or what it did not process of what it was sent."""
+    """An X-Ray that answers as told: a status, `hang`, `proxy`, or what it did not process of what it was sent."""
 
     moods: ClassVar[list[Any]] = []
     calls: ClassVar[list[list[dict[str, Any]]]] = []
@@ -170,11 +172,18 @@ class Moody(BaseHTTPRequestHandler):
         if mood == "hang":
             time.sleep(1.5)
             return
+        if mood == "proxy":
+            self.send_response(200)
+            self.send_header("content-length", "14")
+            self.end_headers()
+            self.wfile.write(b"<html>Welcome!")
+            return
         status, body = (200, mood(documents)) if callable(mood) else (mood, {"message": "as told"})
         code = {429: "ThrottledException", 400: "InvalidRequestException"}.get(status, "ServiceUnavailable")
         text = json.dumps({"UnprocessedTraceSegments": []} if status == 200 and not callable(mood) else body).encode()
         self.send_response(status)
         self.send_header("x-amzn-errortype", code)
+        self.send_header("x-amzn-requestid", "as-told")
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(text)))
         self.end_headers()
@@ -210,7 +219,7 @@ def unprocessed(code: str, *which: int, named: bool = True) -> Any:
 
 @pytest.mark.parametrize(
     "mood",
-    [429, 503, 500, "hang", unprocessed("ThrottlingException", 0), unprocessed("InternalFailure", 0, 1)],
+    [429, 503, 500, "hang", "proxy", unprocessed("ThrottlingException", 0), unprocessed("InternalFailure", 0, 1)],
 )
 def test_what_did_not_arrive_for_sure_is_put_again_under_the_same_ids(
     home: Home, moody: type[Moody], mood: Any
@@ -237,6 +246,28 @@ def test_a_running_forwarder_settles_what_was_throttled(home: Home, moody: type[
     assert (report.of("xray", "acknowledged"), report.of("xray", "in_doubt")) == (3, 0)
     assert report.of("xray", "errors") == 3
     assert len({json.dumps(documents, sort_keys=True) for documents in moody.calls}) == 1
+
+
+def test_a_trace_that_meets_a_fault_each_time_does_not_hold_back_the_others_for_ever(moody: type[Moody]) -> None:
+    traces = [traced(1), traced(2)]
+    sink = XRaySegments(Settings.load({}))
+    whole = [Trace(events[-1], tuple(events[:-1])) for events in traces]  # type: ignore[arg-type]  # a request is last
+    bad = xray_id(traces[0][-1])
+
+    def answer(documents: list[dict[str, Any]]) -> dict[str, Any]:
+        which = [index for index, document in enumerate(documents) if document["trace_id"] == bad]
+        return dict(unprocessed("InternalFailure", *which)(documents))
+
+    moody.moods[:] = [answer] * 8
+    first = sink.ship(whole)
+    assert (first.acknowledged, first.left, first.drops.total()) == (3, [whole[0]], 0)
+    assert "InternalFailure" in first.error
+    tries = [sink.ship([whole[0]]) for _ in range(7)]
+    assert [len(shipment.left) for shipment in tries] == [1] * 6 + [0]
+    assert (tries[-1].drops, tries[-1].error) == (Counter({"InternalFailure": 2}), "")
+    moody.moods[:] = [unprocessed("ThrottledException", 0)] * 20
+    assert all(sink.ship([whole[0]]).left for _ in range(20))  # what is throttled is not given up
+    sink.close()
 
 
 @pytest.mark.parametrize("named", [True, False])
