@@ -22,6 +22,7 @@ import zstandard
 from tollmeter.exporters.cursor import cursor_file
 from tollmeter.exporters.forwarder import Forwarder
 from tollmeter.exporters.lock import lock_file
+from tollmeter.exporters.reader import Segment, SpoolReader
 from tollmeter.exporters.sinks.base import Receipt, Sink
 from tollmeter.exporters.sinks.memory import MemoryLines, MemorySegments
 from tollmeter.exporters.sinks.raw import RawFolder
@@ -250,6 +251,7 @@ import os
 from pathlib import Path
 from tollmeter.exporters.forwarder import Forwarder
 from tollmeter.exporters.lock import lock_file
+from tollmeter.exporters.reader import Segment, SpoolReader
 from tollmeter.exporters.sinks.raw import RawFolder
 from tollmeter.model.home import Home
 from tollmeter.model.settings import Settings
@@ -575,3 +577,21 @@ def test_segments_of_two_durable_sinks_have_keys_of_their_own(home: Home) -> Non
     assert event_ids(raw_lines(home)) == ids
     assert event_ids(b"".join(other.objects.values()).splitlines()) == ids
     assert all("hour=" not in key for key in other.objects)
+
+
+def test_a_long_backlog_of_small_segments_is_not_listed_anew_for_every_few(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [event_id for _ in range(300) for event_id in write(home, 1)[0]]
+    looks, look = [], SpoolReader.segments
+
+    def counted(self: SpoolReader, *, closed_only: bool = False) -> list[Segment]:
+        looks.append(self)
+        return look(self, closed_only=closed_only)
+
+    monkeypatch.setattr(SpoolReader, "segments", counted)
+    durable, lines = MemorySegments(), MemoryLines()
+    Forwarder(home, SETTINGS, sinks=[durable, lines]).run_once().check()
+    assert event_ids(lines.lines) == ids
+    assert event_ids(b"".join(durable.objects.values()).splitlines()) == ids
+    assert len(looks) < 30

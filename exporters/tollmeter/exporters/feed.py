@@ -20,8 +20,9 @@ _random = SystemRandom()
 _FIRST_PAUSE_S: Final = 1.0
 _LONGEST_PAUSE_S: Final = 60.0
 _HURRIED_PAUSE_S: Final = 3.0
-_BATCHES_PER_TURN: Final = 8
-_SEGMENTS_PER_TURN: Final = 4
+_TURN_S: Final = 1.0
+"""A turn ends with the step at hand after so long: then the spool is listed anew, which costs more the more waits."""
+
 
 ERRORS: Final = "errors"
 UNREADABLE: Final = "unreadable"
@@ -72,14 +73,13 @@ class Feed(ABC):
     def _waits(self, segment: Segment) -> bool:
         return not self.passed(segment) and segment.segment_id not in self._unreadable
 
-    def lag_s(self, segments: Sequence[Segment], now: float) -> float:
-        """Age of the oldest event not passed, in seconds; 0 when there is none."""
-        created = [segment.created for segment in segments if not self.passed(segment)]
-        return max(0.0, now - min(created)) if created else 0.0
-
-    def waiting_bytes(self, segments: Sequence[Segment]) -> int:
-        """Bytes not passed."""
-        return sum(segment.size - self.offset(segment) for segment in segments if not self.passed(segment))
+    def waiting(self, segments: Sequence[Segment], now: float) -> tuple[int, float]:
+        """Bytes not passed, and the age of the oldest event among them in seconds; 0 and 0 when there are none."""
+        left = [segment for segment in segments if not self.passed(segment)]
+        if not left:
+            return 0, 0.0
+        oldest = min(segment.created for segment in left)
+        return sum(segment.size - self.offset(segment) for segment in left), max(0.0, now - oldest)
 
     def offset(self, segment: Segment) -> int:
         """Bytes of the segment the sink has passed."""
@@ -172,11 +172,10 @@ class LineFeed(Feed):
         return left >= self._sink.batch_bytes
 
     def _deliver_lines(self, waiting: list[Segment]) -> bool:
-        batches = 0
+        end = time.monotonic() + _TURN_S
         for segment in waiting:
             while self._waits(segment) and self._deliver_batch(segment):
-                batches += 1
-                if batches == _BATCHES_PER_TURN:
+                if time.monotonic() > end:
                     return True
         return False
 
@@ -229,10 +228,13 @@ class SegmentFeed(Feed):
 
     def _deliver(self, waiting: list[Segment], *, hurry: bool) -> bool:
         del hurry
-        closed = [segment for segment in waiting if segment.closed]
-        for segment in closed[:_SEGMENTS_PER_TURN]:
-            self._deliver_segment(segment)
-        return len(closed) > _SEGMENTS_PER_TURN
+        end = time.monotonic() + _TURN_S
+        for segment in waiting:
+            if segment.closed:
+                self._deliver_segment(segment)
+                if time.monotonic() > end:
+                    return True
+        return False
 
     def _deliver_segment(self, segment: Segment) -> None:
         try:

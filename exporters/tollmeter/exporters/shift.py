@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from threading import Event
 from typing import Final
@@ -19,6 +19,7 @@ from tollmeter.exporters.worker import Worker
 from tollmeter.model.home import Home
 from tollmeter.model.settings import Settings
 
+_BEAT_S: Final = 0.5
 _HANGING_S: Final = 60.0
 """A call longer than any sink's own bound: the sink counts as failing."""
 
@@ -40,6 +41,7 @@ class Shift:
         self._undeletable: set[str] = set()
         self._before = cursors.totals()
         self._began = time.monotonic()
+        self._beaten = float("-inf")
         reader.sweep()
         cursors.forget(segment for segment in cursors.known() if not reader.exists(segment))
 
@@ -68,7 +70,7 @@ class Shift:
         if any(worker.busy for worker in self._workers) or any(self._cursors.held().values()):
             return False
         theirs = [segment for segment in self._theirs() if segment.closed or not hand_over]
-        return all(segment.closed for segment in theirs) and not any(feed.waiting_bytes(theirs) for feed in self._feeds)
+        return all(segment.closed for segment in theirs) and all(feed.passed(s) for feed in self._feeds for s in theirs)
 
     def stop(self) -> None:
         """Give no more turns."""
@@ -86,17 +88,7 @@ class Shift:
     def standings(self) -> dict[str, Standing]:
         """How each sink stands, leaving out the forwarder's own events."""
         theirs, held, now = self._theirs(), self._cursors.held(), time.time()
-        return {
-            worker.feed.name: Standing(
-                durable=worker.feed.durable,
-                lag_ms=1000 * worker.feed.lag_s(theirs, now),
-                waiting_bytes=worker.feed.waiting_bytes(theirs),
-                held=held.get(worker.feed.name, 0),
-                error=worker.feed.error,
-                failing_s=max(worker.feed.failing_s, worker.busy_s if worker.busy_s > _HANGING_S else 0.0),
-            )
-            for worker in self._workers
-        }
+        return {worker.feed.name: _standing(worker, theirs, held, now) for worker in self._workers}
 
     def report(self) -> Report:
         """What happened since the lock was taken."""
@@ -123,8 +115,13 @@ class Shift:
         done = [worker for worker in self._workers if worker.wait(deadline)]
         self._give_up([worker.feed for worker in done])
         self._delete()
-        self.health.beat(self.standings())
+        self._beat()
         return any(worker.more for worker in done)
+
+    def _beat(self) -> None:
+        if (now := time.monotonic()) - self._beaten >= _BEAT_S:
+            self._beaten = now
+            self.health.beat(self.standings())
 
     def _adopt(self) -> None:
         adoption = self._reader.adopt()
@@ -179,12 +176,24 @@ def left_behind(feeds: Sequence[Feed], segments: Sequence[Segment]) -> dict[str,
     return {
         feed.name: Left(
             sum(lines(segment, feed.offset(segment)) for segment in segments if not feed.passed(segment)),
-            waiting,
-            feed.lag_s(segments, now),
+            *waiting,
         )
         for feed in feeds
-        if (waiting := feed.waiting_bytes(segments))
+        if any(waiting := feed.waiting(segments, now))
     }
+
+
+def _standing(worker: Worker, segments: Sequence[Segment], held: Mapping[str, int], now: float) -> Standing:
+    feed, busy_s = worker.feed, worker.busy_s
+    waiting_bytes, lag_s = feed.waiting(segments, now)
+    return Standing(
+        durable=feed.durable,
+        lag_ms=1000 * lag_s,
+        waiting_bytes=waiting_bytes,
+        held=held.get(feed.name, 0),
+        error=feed.error,
+        failing_s=max(feed.failing_s, busy_s if busy_s > _HANGING_S else 0.0),
+    )
 
 
 def feed_of(sink: Sink, cursors: Cursors) -> Feed:
