@@ -13,7 +13,7 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ class Chunks(httpx2.AsyncByteStream):
             f"data: {json.dumps(each)}\n\n".encode() for each in (*deltas, _HEAD | {"choices": [], "usage": _USAGE})
         ]
 
-    async def __aiter__(self) -> Any:
+    async def __aiter__(self) -> AsyncIterator[bytes]:
         for part in self._parts:
             yield part
 

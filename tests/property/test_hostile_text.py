@@ -23,6 +23,9 @@ from tollmeter.etl.rows import event_rows
 from tollmeter.exporters.derive.cloudwatch import data, embedded
 from tollmeter.exporters.derive.decode import decoded as derived
 from tollmeter.exporters.derive.metrics import Aggregator
+from tollmeter.exporters.derive.segment_packing import MAX_DOCUMENT
+from tollmeter.exporters.derive.segments import documents
+from tollmeter.exporters.derive.traces import Trace
 from tollmeter.exporters.log_stream import MAX_EVENT
 from tollmeter.exporters.sinks.stdout import log_record
 from tollmeter.instrumentation import annotate, evaluate, instrument, llm_call, record_cache_hit, step
@@ -73,6 +76,7 @@ def _check_derived(lines: list[bytes]) -> None:
     """What sinks make of the lines holds to the rules of each format."""
     events, invalid = derived(lines)
     assert invalid == 0
+    _check_segments(events)
     aggregator = Aggregator(lambda _, value: value)
     points = aggregator.points(events)
     for datum in data(points, aggregator.sent):
@@ -83,6 +87,24 @@ def _check_derived(lines: list[bytes]) -> None:
         assert json.loads(text, parse_constant=_refused)["_aws"] == document["_aws"]
         (directive,) = document["_aws"]["CloudWatchMetrics"]
         assert all(DIMENSION.fullmatch(document[name]) for names in directive["Dimensions"] for name in names)
+
+
+def _check_segments(events: list[Any]) -> None:
+    """Documents of X-Ray: JSON of at most 64 kB, names and strings within what its schema and prose allow."""
+    request = next((event for event in events if isinstance(event, Request)), None)
+    calls = tuple(event for event in events if isinstance(event, LlmCall))
+    found = documents(Trace(request, calls)) if request or calls else []
+    for document in found:
+        assert len(document.text.encode()) <= MAX_DOCUMENT
+        segment = json.loads(document.text, parse_constant=_refused)
+        assert 0 < len(segment["name"]) <= 200
+        assert re.fullmatch("1-[0-9a-f]{8}-[0-9a-f]{24}", segment["trace_id"])
+        assert not re.search("[\0-\x08\x0b-\x1f\ud800-\udfff]", str(segment))
+        for key, value in segment.get("annotations", {}).items():
+            assert re.fullmatch("[A-Za-z0-9_]{1,500}", key)
+            assert not isinstance(value, str) or len(value) <= 1000
+    if not request:
+        assert len(found) >= len(calls)
 
 
 def _refused(value: str) -> None:
