@@ -22,7 +22,6 @@ from tollmeter.pricing.call import cost_columns, price_call
 from tollmeter.pricing.raw_usage import raw_usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from decimal import Decimal
 
     from tollmeter.instrumentation.content.capture import Content
@@ -119,30 +118,25 @@ class Call:
         self.finished = True
         events: list[LlmCall] = []
         try:
-            events += self._events(status, error_type)
+            event = self._event(status, error_type, self.ended or self.now())
+            if event.usage_source != names.USAGE_REPORTED or event.cost_status == names.COST_INCONSISTENT:
+                event = self._with_raw_usage(event)
+            if self.content is not None:
+                event = structs.replace(event, **self.content.columns(event.finish_reason))
+            events.append(event)
+            if self.further and not self.facts.get("cache_hit"):
+                events += [self._inner_event(event, inner, number) for number, inner in enumerate(self.further)]
         finally:
             if self.limits:
                 settle(self, total(events) if events else None)
+        context, recorder = self.context, self.recorder
         for event in events:
-            self._write(event)
-        self.recorder.tracing.end_call(self)
-
-    def _events(self, status: Status, error_type: str) -> Iterator[LlmCall]:
-        event = self._with_raw_usage(self._event(status, error_type, self.ended or self.now()))
-        if self.content is not None:
-            event = structs.replace(event, **self.content.columns(event.finish_reason))
-        yield event
-        if self.further and not self.facts.get("cache_hit"):
-            yield from (self._inner_event(event, inner, number) for number, inner in enumerate(self.further))
-
-    def _write(self, event: LlmCall) -> None:
-        if self.context is not None:
-            self.context.add_call(self.call_id, (event.input_tokens, event.output_tokens), event.cost_usd)
-        self.recorder.write(event)
+            if context is not None:
+                context.add_call(self.call_id, (event.input_tokens, event.output_tokens), event.cost_usd)
+            recorder.write(event)
+        recorder.tracing.end_call(self)
 
     def _with_raw_usage(self, event: LlmCall) -> LlmCall:
-        if event.usage_source == names.USAGE_REPORTED and event.cost_status != names.COST_INCONSISTENT:
-            return event
         raw = raw_usage(self.said)
         return structs.replace(event, raw_usage=clean_text(raw, len(raw))) if raw else event
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import structs
+from msgspec.structs import astuple
 
 from tollmeter.model.names import (
     COST_PARTIAL,
@@ -19,7 +20,7 @@ from tollmeter.model.names import (
     STATUS_PARTIAL,
     USAGE_MISSING,
 )
-from tollmeter.pricing.cost import UNPRICED, Cost, usd
+from tollmeter.pricing.cost import UNPRICED, Cost, usd_each
 from tollmeter.pricing.usage import Usage
 
 if TYPE_CHECKING:
@@ -94,17 +95,8 @@ def cost_columns(cost: Cost) -> dict[str, Any]:
     >>> cost_columns(UNPRICED)["cost_status"]
     'unpriced'
     """
-    return {
-        "cost_usd": usd(cost.total_picousd),
-        "input_cost_usd": usd(cost.input_picousd),
-        "output_cost_usd": usd(cost.output_picousd),
-        "cache_read_cost_usd": usd(cost.cache_read_picousd),
-        "cache_write_cost_usd": usd(cost.cache_write_picousd),
-        "fees_usd": usd(cost.fees_picousd),
-        "cache_savings_usd": usd(cost.cache_savings_picousd),
-        "cost_status": cost.status,
-        "price_ref": cost.price_ref,
-    }
+    status, price_ref, *picousd = astuple(cost)
+    return {"cost_status": status, "price_ref": price_ref, **dict(zip(AMOUNT_COLUMNS, usd_each(picousd), strict=True))}
 
 
 def is_same_row(price_ref: str, other: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Context, Decimal
 from typing import Final
 
@@ -101,6 +101,11 @@ def usd(picousd: int | None) -> Decimal | None:
     if not picousd:
         return _ZERO if picousd == 0 else None
     return _multiply(picousd, _UNIT)
+
+
+def usd_each(picousd: Iterable[int | None]) -> list[Decimal | None]:
+    """As `usd`, for several amounts at once, which costs half."""
+    return [_multiply(amount, _UNIT) if amount else (_ZERO if amount == 0 else None) for amount in picousd]
 
 
 def cost_of(parts: Sequence[int], savings: int, *, status: CostStatus, price_ref: str) -> Cost:

@@ -45,8 +45,8 @@ class Target(NamedTuple):
 
 def wants_usage() -> bool:
     """Whether the setting is on, and no outer tap watches the call; asked first, for most calls never ask."""
-    recorder = None if watching.get() else active_recorder()
-    return recorder is not None and recorder.settings.include_usage
+    recorder = active_recorder()
+    return recorder is not None and recorder.settings.include_usage and not watching.get()
 
 
 @guarded(default=None)

@@ -20,6 +20,9 @@ class Exchange(ABC):
 
     __slots__ = ()
 
+    late: list[bytes] | None = None
+    """Once chunks are not urgent any more: where to keep them until `catch_up`, in place of `feed`."""
+
     @property
     @abstractmethod
     def finished(self) -> bool:
@@ -32,6 +35,9 @@ class Exchange(ABC):
     @abstractmethod
     def feed(self, chunk: bytes) -> None:
         """Some bytes of the body."""
+
+    def catch_up(self) -> None:  # noqa: B027  who keeps none has none to read
+        """Read the chunks that were kept in `late`."""
 
     @abstractmethod
     def complete(self) -> None:

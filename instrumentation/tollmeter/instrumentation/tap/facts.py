@@ -55,6 +55,7 @@ _FALLBACKS: Final = b"x-litellm-attempted-fallbacks"  # of a LiteLLM proxy, whos
 _REGION: Final = b"x-ms-region"
 _SECRETS: Final = (b"authorization", b"api-key", b"x-api-key", b"x-goog-api-key")
 _QUERY_KEY: Final = re.compile(rb"(?:^|[?&])key=([^&]+)")
+_SIGV4: Final = b"AWS4-HMAC-SHA256"
 _ACCESS_KEY: Final = re.compile(rb"^AWS4-HMAC-SHA256 Credential=([A-Z0-9]+)/")
 _AWS_ATTEMPT: Final = re.compile(rb"attempt=(\d{1,9})\b")
 
@@ -102,7 +103,7 @@ def facts_of_request(endpoint: Endpoint, headers: Headers, query: bytes, body: b
         facts["inference_region"] = endpoint.region
     if body:
         _take_body(facts, read_request(body))
-    secret = _first(headers, _SECRETS) or _key_in(query)
+    secret = _first(headers, _SECRETS) or (_key_in(query) if query else b"")
     if secret:
         facts["credential_ref"] = credential_ref(secret)
     attempt = _attempt(headers)
@@ -113,12 +114,15 @@ def facts_of_request(endpoint: Endpoint, headers: Headers, query: bytes, body: b
 
 def take_response(facts: dict[str, Any], headers: Headers) -> None:
     """Add what the head of the answer tells."""
-    for name in _TOLD.keys() & headers.keys():
-        field, value = _TOLD[name], headers[name]
+    for name in headers:
+        field = _TOLD.get(name)
+        if field is None:
+            continue
+        value = headers[name]
         if name not in _LIMITS:
             facts[field] = value[:_MAX_ID].decode("latin-1")
-        elif _is_count(value):
-            facts.setdefault(field, int(value))
+        elif value.isdigit() and len(value) <= _MAX_DIGITS and field not in facts:
+            facts[field] = int(value)
     if facts["provider"] == names.PROVIDER_ANTHROPIC:
         _take_halves(facts, headers)
     facts["provider_request_id"] = _first(headers, _IDS)[:_MAX_ID].decode("latin-1")
@@ -135,13 +139,14 @@ def credential_ref(secret: bytes) -> str:
     >>> credential_ref(b"Bearer sk-1") == credential_ref(b"sk-1"), len(credential_ref(b"sk-1"))
     (True, 16)
     """
-    signed = _ACCESS_KEY.search(secret)  # a SigV4 signature differs each time, the key id in it does not
-    plain = signed[1] if signed else secret.removeprefix(b"Bearer ")
-    return _hashed(plain)
+    # A SigV4 signature differs each time, the key id in it does not.
+    signed = _ACCESS_KEY.match(secret) if secret.startswith(_SIGV4) else None
+    return _hashed(signed[1] if signed else secret)
 
 
 @lru_cache(maxsize=128)
-def _hashed(plain: bytes) -> str:
+def _hashed(secret: bytes) -> str:
+    plain = secret.removeprefix(b"Bearer ")
     return hashlib.blake2b(plain, key=b"tollmeter.credential_ref", digest_size=8).hexdigest()
 
 
@@ -157,7 +162,7 @@ def _take_body(facts: dict[str, Any], request: RequestBody) -> None:
         facts["request_model"] = request.model[:_MAX_ID]
     facts["stream"] = facts.get("stream") or request.stream is True
     config = request.inferenceConfig or request.generationConfig or request.textGenerationConfig or _NOTHING
-    limits = (
+    for limit in (
         request.max_completion_tokens,
         request.max_output_tokens,
         request.max_tokens,
@@ -165,8 +170,12 @@ def _take_body(facts: dict[str, Any], request: RequestBody) -> None:
         config.maxOutputTokens,
         config.maxTokenCount,
         request.max_gen_len,
-    )
-    facts["max_tokens"] = next((n for n in limits if type(n) is int and 0 <= n <= MAX_COUNT), None)
+    ):
+        if type(limit) is int and 0 <= limit <= MAX_COUNT:
+            break
+    else:
+        limit = None
+    facts["max_tokens"] = limit
 
 
 def _take_halves(facts: dict[str, Any], headers: Headers) -> None:
@@ -182,10 +191,11 @@ def _is_count(value: bytes) -> bool:
 
 
 def _attempt(headers: Headers) -> int | None:
-    retries = headers.get(b"x-stainless-retry-count", b"")
-    if _is_count(retries):
+    retries = headers.get(b"x-stainless-retry-count")
+    if retries and _is_count(retries):
         return int(retries) + 1
-    told = _AWS_ATTEMPT.search(headers.get(b"amz-sdk-request", b""))
+    request = headers.get(b"amz-sdk-request")
+    told = _AWS_ATTEMPT.search(request) if request else None
     return int(told[1]) if told else None
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import AsyncIterator, Callable, Iterator
-from types import ModuleType
+from types import AsyncGeneratorType, ModuleType
 from typing import Any, Final
 
 from tollmeter.instrumentation.guard import guarded
@@ -17,7 +17,7 @@ from tollmeter.instrumentation.tap.exchange import Exchange
 from tollmeter.instrumentation.tap.forms import form_as_json
 from tollmeter.instrumentation.tap.import_hook import after_import
 from tollmeter.instrumentation.tap.sending import is_tapped, tapped, tapped_async
-from tollmeter.instrumentation.tap.watch import begin, begin_fetch, refuse_if_spent
+from tollmeter.instrumentation.tap.watch import BATCH, LARGE, begin, begin_fetch, refuse_if_spent
 
 MODULES: Final = ("httpx", "httpx2")
 
@@ -63,9 +63,16 @@ def _refuse(request: Any) -> None:
 
 
 def _following(stream_type: Callable[..., Any]) -> Callable[[Exchange, Any, Any], None]:
+    @guarded(default=None)
     def follow(watch: Exchange, request: Any, response: Any) -> None:
         del request
-        _follow(watch, response, stream_type)
+        if response.is_stream_consumed or response.is_closed:
+            watch.respond(response.status_code, _plain(response.headers), decoded=True)
+            watch.feed(response.content)
+            watch.complete()
+        else:
+            watch.respond(response.status_code, _plain(response.headers), decoded=False)
+            response.stream = stream_type(response.stream, watch)
 
     return follow
 
@@ -91,89 +98,115 @@ def _body_of(request: Any) -> bytes | None:
 
 
 def _plain(headers: Any) -> dict[bytes, bytes]:
-    return {name.lower(): value for name, value in headers.raw}
+    try:  # the lower-case names that both modules keep: making them again costs as much as all else here
+        return {name: value for _, name, value in headers._list}  # noqa: SLF001
+    except (AttributeError, TypeError, ValueError):
+        return {name.lower(): value for name, value in headers.raw}
 
 
-@guarded(default=None)
-def _follow(watch: Exchange, response: Any, stream_type: Callable[..., Any]) -> None:
-    if response.is_stream_consumed or response.is_closed:
-        watch.respond(response.status_code, _plain(response.headers), decoded=True)
-        watch.feed(response.content)
-        watch.complete()
-    else:
-        watch.respond(response.status_code, _plain(response.headers), decoded=False)
-        response.stream = stream_type(response.stream, watch)
+def _source(stream: Any, bound: type[Any] | None) -> Any:
+    """What to iterate in place of a stream: below the client's own wrapper, which only hands on and times the end.
+
+    Ours does the first in its place and asks it for the second, so that a chunk passes no more hands than without us.
+    """
+    return getattr(stream, "_stream", stream) if type(stream) is bound else stream
+
+
+class _Watched:
+    """What both kinds of stream share."""
+
+    def __init__(self, inner: Any, watch: Exchange) -> None:
+        self._inner = inner
+        self._watch = watch
+        self._is_open = True
+
+    @property
+    def elapsed(self) -> Any:
+        return getattr(self._inner, "elapsed", None)
+
+    def _complete(self) -> None:
+        self._is_open = False
+        self._watch.complete()
+
+    def _leave(self) -> None:
+        if self._is_open:
+            self._is_open = False
+            self._watch.abandon()
+
+    def __del__(self) -> None:
+        if self._is_open:
+            self._watch.abandon()
 
 
 def _stream_type(module: ModuleType) -> type[Any]:
-    class TappedStream(module.SyncByteStream):  # type: ignore[name-defined, misc]  # of whichever module it is
+    bound = getattr(module._client, "BoundSyncStream", None)  # noqa: SLF001
+
+    class TappedStream(_Watched, module.SyncByteStream):  # type: ignore[name-defined, misc]  # of whichever module it is
         """Hands on every chunk and lets the watch see it."""
 
-        def __init__(self, inner: Any, watch: Exchange) -> None:
-            self._inner = inner
-            self._watch = watch
-
-        @property
-        def elapsed(self) -> Any:
-            return getattr(self._inner, "elapsed", None)
-
         def __iter__(self) -> Iterator[bytes]:
-            feed = self._watch.feed
+            watch = self._watch
+            late = None
             try:
-                for chunk in self._inner:
-                    feed(chunk)
+                for chunk in _source(self._inner, bound):
+                    if late is None:
+                        watch.feed(chunk)
+                        late = watch.late
+                    else:
+                        late.append(chunk)
+                        if len(late) >= BATCH or len(chunk) > LARGE:
+                            watch.catch_up()
                     yield chunk
             except GeneratorExit:
                 raise
             except BaseException as error:
-                self._watch.fail(error)
+                watch.fail(error)
                 raise
-            self._watch.complete()
+            self._complete()
 
         def close(self) -> None:
             try:
                 self._inner.close()
             finally:
-                self._watch.abandon()
-
-        def __del__(self) -> None:
-            self._watch.abandon()
+                self._leave()
 
     return TappedStream
 
 
 def _async_stream_type(module: ModuleType) -> type[Any]:
-    class TappedAsyncStream(module.AsyncByteStream):  # type: ignore[name-defined, misc]  # of whichever module it is
+    bound = getattr(module._client, "BoundAsyncStream", None)  # noqa: SLF001
+
+    class TappedAsyncStream(_Watched, module.AsyncByteStream):  # type: ignore[name-defined, misc]  # of whichever it is
         """Hands on every chunk and lets the watch see it."""
 
-        def __init__(self, inner: Any, watch: Exchange) -> None:
-            self._inner = inner
-            self._watch = watch
-
-        @property
-        def elapsed(self) -> Any:
-            return getattr(self._inner, "elapsed", None)
-
         async def __aiter__(self) -> AsyncIterator[bytes]:
-            feed = self._watch.feed
+            watch = self._watch
+            late = None
+            stream = _source(self._inner, bound).__aiter__()
             try:
-                async for chunk in self._inner:
-                    feed(chunk)
+                async for chunk in stream:
+                    if late is None:
+                        watch.feed(chunk)
+                        late = watch.late
+                    else:
+                        late.append(chunk)
+                        if len(late) >= BATCH or len(chunk) > LARGE:
+                            watch.catch_up()
                     yield chunk
             except GeneratorExit:
                 raise
             except BaseException as error:
-                self._watch.fail(error)
+                watch.fail(error)
                 raise
-            self._watch.complete()
+            finally:
+                if isinstance(stream, AsyncGeneratorType):
+                    await stream.aclose()
+            self._complete()
 
         async def aclose(self) -> None:
             try:
                 await self._inner.aclose()
             finally:
-                self._watch.abandon()
-
-        def __del__(self) -> None:
-            self._watch.abandon()
+                self._leave()
 
     return TappedAsyncStream

@@ -150,28 +150,28 @@ def _speaks(delta: _Delta) -> bool:
 
 def _take(call: Call, answer: _Answer) -> str:
     facts = call.facts
-    for field, value in (("response_model", answer.model), ("service_tier", answer.service_tier)):
-        if isinstance(value, str) and value:
-            facts[field] = value
-    if isinstance(answer.id, str) and (answer.background is True or answer.object == _RUN):
+    model, tier, choices = answer.model, answer.service_tier, answer.choices or ()
+    if model and isinstance(model, str):
+        facts["response_model"] = model
+    if tier and isinstance(tier, str):
+        facts["service_tier"] = tier
+    if (answer.background is True or answer.object == _RUN) and isinstance(answer.id, str):
         call.job_id = answer.id
-    reasons = [c.finish_reason for c in answer.choices or () if isinstance(c.finish_reason, str)]
-    if reasons:
-        facts["finish_reason"] = reasons[0]
-    elif isinstance(answer.status, str) and answer.usage is not None:
-        facts["finish_reason"] = answer.status
-    found = shape.usage_of(
-        {
-            "usage": answer.usage,
-            "output": answer.output,
-            "x_groq": answer.x_groq,
-            "choices": [{"usage": choice.usage} for choice in answer.choices or () if choice.usage],
-        }
-    )
+    reason = answer.status if answer.usage is not None else None
+    for choice in choices:
+        if isinstance(choice.finish_reason, str):
+            reason = choice.finish_reason
+            break
+    if isinstance(reason, str):
+        facts["finish_reason"] = reason
+    document = {"usage": answer.usage, "output": answer.output, "x_groq": answer.x_groq}
+    if not answer.usage:
+        document["choices"] = [{"usage": choice.usage} for choice in choices if choice.usage]
+    found = shape.usage_of(document)
     if found and facts["operation"] == OPERATION_IMAGE:
         found = shape.of_image(found)
     call.usage = found or call.usage
-    return _error_of(answer.error)
+    return _error_of(answer.error) if answer.error else ""
 
 
 def _error_of(error: Any) -> str:

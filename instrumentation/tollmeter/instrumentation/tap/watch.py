@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Protocol
 
 from tollmeter.instrumentation.calls import Call, watching
-from tollmeter.instrumentation.context import current_request
+from tollmeter.instrumentation.context import _current
 from tollmeter.instrumentation.guard import guarded, losses
 from tollmeter.instrumentation.spend import may_refuse
 from tollmeter.instrumentation.tap import jobs
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
     from tollmeter.instrumentation.recorder import Recorder
     from tollmeter.model.events import Status
 
-_BATCH: Final = 64
-_LARGE: Final = 1 << 10
+BATCH: Final = 64
+"""So many chunks are kept, at most, before they are read."""
+LARGE: Final = 1 << 10
+"""A chunk above this is not kept."""
 _STREAMS: Final = (b"text/event-stream", STREAM_TYPE, b"application/x-ndjson", b"application/stream+json")
 _SDK_HEADERS: Final = (b"x-stainless-lang", b"anthropic-version")
 _NO_HEADERS: Final[Mapping[str, str]] = {}
@@ -66,20 +69,20 @@ def use_recorder(recorder: Recorder) -> None:
 
 def active_recorder() -> Recorder | None:
     """The recorder of the current request, else the process's."""
-    context = current_request()
+    context = _current.get()
     return context.recorder if context else (_default[0] if _default else None)
 
 
 class Watch(Exchange):
     """An exchange that is one model call."""
 
-    __slots__ = ("_body", "_is_held", "_late", "_metered", "_refused", "_request", "_status", "_wire", "call")
+    __slots__ = ("_body", "_is_held", "_metered", "_refused", "_request", "_status", "_wire", "call", "late")
 
     def __init__(self, call: Call, wire: Wire, request: bytes | None = None) -> None:
         self.call = call
         self._wire = wire
         self._request = request
-        self._late: list[bytes] | None = None
+        self.late: list[bytes] | None = None
         self._is_held = False
         self._status = 0
         self._metered: Usage | None = None
@@ -97,11 +100,10 @@ class Watch(Exchange):
         call = self.call
         self._status = call.facts["http_status"] = status
         take_response(call.facts, headers)
-        kind = headers.get(b"content-type", b"")
-        streamed = any(stream in kind for stream in _STREAMS)
-        if streamed:
+        scanner = None
+        if _is_stream(headers.get(b"content-type", b"")):
             call.facts["stream"] = True
-        scanner = self._wire.scanner(call) if streamed else None
+            scanner = self._wire.scanner(call)
         self._body.open(headers, decoded=decoded, scanner=scanner)
         if call.facts["provider"] == names.PROVIDER_BEDROCK:
             self._metered = usage_of_headers({k.decode("latin-1"): v.decode("latin-1") for k, v in headers.items()})
@@ -114,37 +116,39 @@ class Watch(Exchange):
         many at a time, which costs a fifth of reading each.
         """
         try:
-            late = self._late
+            late = self.late
             if late is None:
                 if not self.call.first_byte:
                     self.call.saw_byte()
                 self._body.feed(chunk)
                 if self.call.first_token:
-                    self._late = []
+                    self.late = []
             else:
                 late.append(chunk)
-                if len(late) >= _BATCH or len(chunk) > _LARGE:
-                    self._catch_up()
+                if len(late) >= BATCH or len(chunk) > LARGE:
+                    self.catch_up()
         except Exception as error:  # noqa: BLE001  as `guarded`, without its frame: this runs for every chunk
             losses.fault("feed", error)
 
     @guarded(default=None)
-    def _catch_up(self) -> None:
-        late = self._late
+    def catch_up(self) -> None:
+        """Read the chunks that were kept."""
+        late = self.late
         if late:
-            self._late = []
-            self._body.feed(b"".join(late))
+            chunks = b"".join(late)
+            late.clear()
+            self._body.feed(chunks)
 
     @guarded(default=None)
     def complete(self) -> None:
         """The body came to its end."""
-        if not self.finished:
+        if not (self.call.finished or self._is_held):
             self._complete(self._read())
 
     @guarded(default=None)
     def abandon(self) -> None:
         """Nobody reads on: complete if the provider had said all, else partial with what was seen."""
-        if self.finished:
+        if self.call.finished or self._is_held:
             return
         error = self._read()
         scanner = self._body.scanner
@@ -184,43 +188,46 @@ class Watch(Exchange):
             self.call.finish(status, error)
 
     def _read(self) -> str:
-        error = self._read_body()
-        usage = self.call.usage
-        if self._metered and (usage is None or usage.input_tokens is None or usage.output_tokens is None):
-            self.call.usage = merge(self._metered, usage)
-        estimate = self._wire.estimate
-        if estimate is not None and self._status < FIRST_ERROR and self.call.recorder.settings.estimate_usage:
-            estimate(self.call, self._request, self._body.scanner)
-        return error
-
-    def _read_body(self) -> str:
-        self._catch_up()
-        scanner = self._body.scanner
+        call, scanner = self.call, self._body.scanner
+        error = ""
+        if self.late:
+            self.catch_up()
         if scanner is not None:
             scanner.finish()
-            return scanner.error
-        self.call.said = self._body.document()
-        if self.call.content is not None and self.call.content.heard is not None:
-            self.call.content.heard.take_body(self.call.said)
-        return self._wire.read_answer(self.call, self.call.said) if self.call.said else ""
+            error = scanner.error
+        elif said := self._body.document():
+            call.said = said
+            if call.content is not None and call.content.heard is not None:
+                call.content.heard.take_body(said)
+            error = self._wire.read_answer(call, said)
+        usage = call.usage
+        if self._metered and (usage is None or usage.input_tokens is None or usage.output_tokens is None):
+            call.usage = merge(self._metered, usage)
+        estimate = self._wire.estimate
+        if estimate is not None and self._status < FIRST_ERROR and call.recorder.settings.estimate_usage:
+            estimate(call, self._request, scanner)
+        return error
 
 
-@guarded(default=None)
+@lru_cache(maxsize=256)
+def _is_stream(kind: bytes) -> bool:
+    return any(stream in kind for stream in _STREAMS)
+
+
 def begin(url: Url, headers: Headers, body: bytes | None) -> Exchange | None:
-    """Watch a POST that is about to be sent, if it is a model call and no outer tap watches it.
+    """Watch a POST that is about to be sent, if it is a model call and no outer tap watches it; to be guarded.
 
     Raises:
         SpendLimitError: a limit of the application is spent.
     """
     exchange = _recognised(url, headers, body)
-    if isinstance(exchange, Watch):
+    if isinstance(exchange, Watch) and exchange.call.limits:
         exchange.call.admit()
     return exchange
 
 
-@guarded(default=None)
 def refuse_if_spent(url: Url, headers: Headers, body: bytes | None) -> None:
-    """Look at a POST that is being built; only worth calling inside of a limit.
+    """Look at a POST that is being built; only worth calling inside of a limit; to be guarded.
 
     Raises:
         SpendLimitError: a limit of the application is spent.
@@ -248,9 +255,8 @@ def _recognised(url: Url, headers: Headers, body: bytes | None) -> Exchange | No
     return Watch(call, WIRES[endpoint.wire], body)
 
 
-@guarded(default=None)
 def begin_fetch(url: Url) -> Exchange | None:
-    """Watch a GET that is about to be sent, if it fetches results of calls made elsewhere."""
+    """Watch a GET that is about to be sent, if it fetches results of calls made elsewhere; to be guarded."""
     if not may_hold_results(url.path):
         return None
     recorder = None if watching.get() else active_recorder()

@@ -12,7 +12,7 @@ from typing import Any, Final
 from msgspec import structs
 
 from tollmeter.model.names import USAGE_MISSING
-from tollmeter.pricing.shapes.fields import EMPTY, decoded, first, mapping
+from tollmeter.pricing.shapes.fields import EMPTY, counts, decoded, first, mapping
 from tollmeter.pricing.shapes.sse import data_fields
 from tollmeter.pricing.usage import TOOL_CODE_INTERPRETER, TOOL_FILE_SEARCH, TOOL_WEB_SEARCH, Usage
 
@@ -21,6 +21,8 @@ _TOOLS: Final = {
     "file_search_call": TOOL_FILE_SEARCH,
     "code_interpreter_call": TOOL_CODE_INTERPRETER,
 }
+_INSIDE: Final = ("cached_tokens", "cache_write_tokens", "audio_tokens", "image_tokens")
+_OUTSIDE: Final = ("reasoning_tokens", "audio_tokens", "image_tokens")
 _CACHED: Final = ("prompt_cache_hit_tokens", "cached_tokens", "num_cached_tokens")  # DeepSeek, Moonshot, Mistral
 
 
@@ -44,20 +46,28 @@ def usage_of(document: Any) -> Usage | None:
         raw, "prompt_tokens_details", "input_tokens_details", "prompt_token_details", "input_token_details"
     )
     outside = mapping(raw, "completion_tokens_details", "output_tokens_details", "output_token_details")
-    reasoning = first(outside, "reasoning_tokens")
+    read, written, audio_in, image_in = counts(inside, _INSIDE)
+    reasoning, audio_out, image_out = counts(outside, _OUTSIDE)
+    if reasoning or whole_out is None:
+        whole_out = _whole_output(raw, whole_in, whole_out, reasoning)
+    if read is None:
+        read = first(raw, *_CACHED)
+    if written is None:  # LiteLLM's name, whose prompt count holds the cache whoever answered
+        written = first(inside, "cache_creation_tokens")
+    long_lived = mapping(inside, "cache_creation_token_details")
+    output = answer.get("output")
     return Usage(
         input_tokens=whole_in,
-        output_tokens=_whole_output(raw, whole_in, whole_out, reasoning),
-        cache_read_tokens=first(inside, "cached_tokens", fallback=first(raw, *_CACHED)),
-        # The second is LiteLLM's, whose prompt count holds the cache whoever answered.
-        cache_write_tokens=first(inside, "cache_write_tokens", "cache_creation_tokens"),
-        cache_write_1h_tokens=first(mapping(inside, "cache_creation_token_details"), "ephemeral_1h_input_tokens"),
+        output_tokens=whole_out,
+        cache_read_tokens=read,
+        cache_write_tokens=written,
+        cache_write_1h_tokens=first(long_lived, "ephemeral_1h_input_tokens") if long_lived else None,
         reasoning_tokens=reasoning,
-        input_audio_tokens=first(inside, "audio_tokens"),
-        output_audio_tokens=first(outside, "audio_tokens"),
-        input_image_tokens=first(inside, "image_tokens"),
-        output_image_tokens=first(outside, "image_tokens"),
-        server_tool_calls=_tool_calls(answer.get("output")),
+        input_audio_tokens=audio_in,
+        output_audio_tokens=audio_out,
+        input_image_tokens=image_in,
+        output_image_tokens=image_out,
+        server_tool_calls=_tool_calls(output) if output else {},
     )
 
 
