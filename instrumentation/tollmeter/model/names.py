@@ -118,7 +118,31 @@ GEN_AI_USAGE_CACHE_READ_TOKENS: Final = "gen_ai.usage.cache_read.input_tokens"
 GEN_AI_USAGE_CACHE_WRITE_TOKENS: Final = "gen_ai.usage.cache_write.input_tokens"
 GEN_AI_USAGE_CACHE_CREATION_TOKENS: Final = "gen_ai.usage.cache_creation.input_tokens"  # until semconv 1.41
 GEN_AI_USAGE_REASONING_TOKENS: Final = "gen_ai.usage.reasoning.output_tokens"
+GEN_AI_CONVERSATION_ID: Final = "gen_ai.conversation.id"
+GEN_AI_PROMPT_NAME: Final = "gen_ai.prompt.name"
+OPENAI_RESPONSE_SERVICE_TIER: Final = "openai.response.service_tier"
 ERROR_TYPE: Final = "error.type"
+ERROR_OTHER: Final = "_OTHER"
+HTTP_REQUEST_METHOD: Final = "http.request.method"
+HTTP_RESPONSE_STATUS_CODE: Final = "http.response.status_code"
+HTTP_RESPONSE_BODY_SIZE: Final = "http.response.body.size"
+HTTP_ROUTE: Final = "http.route"
+ENDUSER_ID: Final = "enduser.id"
+SESSION_ID: Final = "session.id"
+SERVICE_NAME: Final = "service.name"
+SERVICE_VERSION: Final = "service.version"
+SERVICE_INSTANCE_ID: Final = "service.instance.id"
+DEPLOYMENT_ENVIRONMENT_NAME: Final = "deployment.environment.name"
+CLOUD_REGION: Final = "cloud.region"
+CLOUD_ACCOUNT_ID: Final = "cloud.account.id"
+XRAY_ANNOTATIONS: Final = "aws.xray.annotations"
+DATADOG_STATS_COMPUTED: Final = "_dd.stats_computed"
+"""On a resource: the Agent makes no metrics of its spans."""
+OWN_PREFIX: Final = "tollmeter."
+"""What an attribute of ours begins with; the name of the event's field follows."""
+OWN_COST_USD: Final = OWN_PREFIX + "cost_usd"
+OWN_COST_USD_EXACT: Final = OWN_PREFIX + "cost_usd_exact"
+OWN_TAG_PREFIX: Final = OWN_PREFIX + "tags."
 
 ATTRIBUTE_PREFIXES: Final = ("gen_ai.", "llm.")
 """What the names of all attributes of model calls begin with."""
@@ -139,13 +163,13 @@ ATTRIBUTES_OF_FINISH_REASON: Final = (
     "anthropic.message.stop_reason",
 )
 ATTRIBUTES_OF_TIER: Final = (
-    "openai.response.service_tier",
+    OPENAI_RESPONSE_SERVICE_TIER,
     "gen_ai.openai.response.service_tier",  # until semconv 1.36
     "anthropic.response.service_tier",
 )
 ATTRIBUTES_OF_TTFT: Final = (GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK, "gen_ai.client.operation.time_to_first_chunk")
 ATTRIBUTES_OF_REQUEST_ID: Final = ("anthropic.request.id", "aws.request_id")
-ATTRIBUTES_OF_HTTP_STATUS: Final = ("http.response.status_code", "http.status_code")
+ATTRIBUTES_OF_HTTP_STATUS: Final = (HTTP_RESPONSE_STATUS_CODE, "http.status_code")
 ATTRIBUTES_OF_USAGE: Final = {
     "input_tokens": (GEN_AI_USAGE_INPUT_TOKENS, "gen_ai.usage.prompt_tokens", "llm.usage.prompt_tokens"),
     "output_tokens": (GEN_AI_USAGE_OUTPUT_TOKENS, "gen_ai.usage.completion_tokens", "llm.usage.completion_tokens"),
@@ -230,11 +254,13 @@ DROP_EARLY: Final = "early"
 DROP_INVALID: Final = "invalid"
 DROP_SAMPLED: Final = "sampled"
 DROP_TOO_LARGE: Final = "too_large"
+DROP_REJECTED: Final = "rejected"
 DROP_REASONS: Final = {
     DROP_LATE: "too old to be sent, or held for too long by a sink that was down",
     DROP_EARLY: "too far ahead of the clock to be sent",
     DROP_INVALID: "lines that are no event",
     DROP_SAMPLED: "left out by the sampling of traces, as asked",
     DROP_TOO_LARGE: "larger than the sink takes",
+    DROP_REJECTED: "refused by the receiver for what they hold",
 }
 """Why a sink never sends a line, in words."""

@@ -18,6 +18,12 @@ from tollmeter.model.names import PROPAGATION_DATADOG, PROPAGATION_TRACECONTEXT,
 PREFIX: Final = "TOLLMETER_"
 HOST_RULE: Final = r"(?P<host>(?:\*\.)?[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:]+\])(?::(?P<port>\d{1,5}))?(?P<prefix>/\S*)?"
 """A pattern: `host[:port][/prefix]` or `*.suffix[:port][/prefix]`."""
+STATSD_RULE: Final = (
+    r"udp://(?P<host>[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:]+\]):(?P<port>\d{1,5})|unix(?:gram|stream)?://(?P<path>/.+)"
+)
+"""A pattern: `udp://host:port` or `unix:///path`."""
+HIDDEN: Final = "***"
+"""Stands for the value of a setting that may hold a key."""
 PROVIDER_NAME: Final = r"[a-z0-9][a-z0-9_.-]{0,63}"
 
 _SIZES: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
@@ -106,6 +112,12 @@ def _styles(value: str) -> tuple[str, ...]:
     return () if value.strip().lower() == "none" else tuple(known[name.lower()] for name in _names(value))
 
 
+def _statsd(value: str) -> str:
+    if not re.fullmatch(STATSD_RULE, value):
+        raise ValueError(value)
+    return value
+
+
 def _choice(*allowed: str) -> Callable[[str], str]:
     def parse(value: str) -> str:
         return {name: name for name in allowed}[value.strip().lower()]
@@ -128,14 +140,15 @@ _ALLOWED: Final[dict[Callable[[str], object], str]] = {
     _names: "names separated by commas",
     _plain_hosts: "hosts without port, *.suffix, or *, separated by commas",
     _styles: "some of tracecontext, xray, datadog, separated by commas, or none",
+    _statsd: "an address such as udp://localhost:8125 or unix:///var/run/datadog/dsd.socket",
 }
 
 
-def _row(default: Any, parse: Callable[[str], object], doc: str, *, env: str = "") -> Any:
-    metadata = {"parse": parse, "doc": doc, "env": env}
+def _row(default: Any, parse: Callable[[str], object], doc: str, *, env: str = "", secret: bool = False) -> Any:
+    metadata = {"parse": parse, "doc": doc, "env": env, "secret": secret}
     if isinstance(default, dict):
-        return field(default_factory=dict, metadata=metadata)
-    return field(default=default, metadata=metadata)
+        return field(default_factory=dict, repr=not secret, metadata=metadata)
+    return field(default=default, repr=not secret, metadata=metadata)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,7 +254,7 @@ class Settings:
     sinks: tuple[str, ...] = _row(
         ("raw",),
         _names,
-        "where the forwarder ships: raw, s3, firehose, stdout, cloudwatch_logs, cloudwatch_metrics, cloudwatch_emf, xray",
+        "where the forwarder ships: raw, s3, firehose, stdout, cloudwatch_logs, cloudwatch_metrics, cloudwatch_emf, xray, otlp, datadog_metrics, datadog_traces",
     )
     raw_url: str = _row("", _text, "where the s3 sink stores raw objects, such as s3://bucket/raw")
     kms_key: str = _row(
@@ -290,6 +303,30 @@ class Settings:
     trace_slow_ms: float = _row(10_000.0, _millis, "a trace with a request or call this long is always kept")
     trace_expensive_usd: Decimal = _row(Decimal("1.00"), _usd, "a trace that cost this much is always kept")
     trace_wait_s: float = _row(300.0, _seconds, "how long calls wait for the request they belong to")
+    xray_route: str = _row(
+        "segments",
+        _choice("segments", "otlp"),
+        "how the xray sink sends: segments by PutTraceSegments, or otlp, for which the account needs Transaction Search",
+    )
+    otlp_endpoint: str = _row(
+        "",
+        _text,
+        "where the otlp sink posts traces, such as https://collector:4318; empty means what OTEL_EXPORTER_OTLP_* say",
+    )
+    otlp_headers: dict[str, str] = _row(
+        {}, _pairs, "headers of the otlp sink, such as keys, besides OTEL_EXPORTER_OTLP_HEADERS", secret=True
+    )
+    statsd_address: str = _row(
+        "",
+        _statsd,
+        "where the datadog_metrics sink sends; empty means DD_DOGSTATSD_URL, then DD_AGENT_HOST and DD_DOGSTATSD_PORT",
+    )
+    datadog_otlp_endpoint: str = _row(
+        "", _text, "where the datadog_traces sink posts; empty means port 4318 of DD_AGENT_HOST, or of this host"
+    )
+    datadog_log_ids: bool = _row(
+        False, _bool, "put dd.trace_id, dd.span_id, dd.service, dd.env and dd.version on log lines of the log sinks"
+    )
     parquet_codec: str = _row(
         "zstd", _choice("zstd", "snappy", "gzip", "none"), "Parquet compression; snappy where Redshift Spectrum reads"
     )
@@ -346,7 +383,7 @@ def _parsed(row: Field[Any], name: str, text: str) -> object:
     try:
         return row.metadata["parse"](text)
     except (KeyError, ValueError, ArithmeticError):
-        raise SettingError(name, text, allowed_values(row)) from None
+        raise SettingError(name, HIDDEN if row.metadata["secret"] else text, allowed_values(row)) from None
 
 
 def _checked(row: Field[Any], value: object) -> object:
@@ -361,4 +398,4 @@ def _checked(row: Field[Any], value: object) -> object:
         return tuple(value)
     if isinstance(value, type(default)) or (isinstance(default, float) and isinstance(value, int)):
         return value
-    raise SettingError(row.name, value, allowed_values(row))
+    raise SettingError(row.name, HIDDEN if row.metadata["secret"] else value, allowed_values(row))

@@ -24,6 +24,11 @@ _OF_FORWARDER: Final = (
     "sink_max_lag_s",
     "trace_ratio",
     "trace_slow_ms",
+    "xray_route",
+    "otlp_endpoint",
+    "statsd_address",
+    "datadog_otlp_endpoint",
+    "datadog_log_ids",
 )
 
 

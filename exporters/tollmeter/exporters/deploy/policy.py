@@ -151,7 +151,8 @@ PERMISSIONS: Final[dict[str, Callable[[Deployment], list[Statement]]]] = {
     "cloudwatch_metrics": _metrics,
     "cloudwatch_emf": _logs,
     "xray": _xray,
-    "datadog": _nothing,
+    "datadog_metrics": _nothing,
+    "datadog_traces": _nothing,
     "otlp": _nothing,
 }
 """What each sink may do; none where it calls nothing of AWS."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from tollmeter.model.events import Event, decode
+from tollmeter.model.events import Event, LlmCall, Request, decode
 
 
 def decoded(lines: Iterable[bytes]) -> tuple[list[Event], int]:
@@ -19,7 +19,17 @@ def decoded(lines: Iterable[bytes]) -> tuple[list[Event], int]:
     invalid = 0
     for line in lines:
         try:
-            events.append(decode(line))
+            event = decode(line)
         except (msgspec.MsgspecError, ValueError, RecursionError):
             invalid += 1
+            continue
+        if _adds_up(event):
+            events.append(event)
+        else:
+            invalid += 1
     return events, invalid
+
+
+def _adds_up(event: Event) -> bool:
+    """Whether its cost, if any, is a number: NaN is a decimal too, and one would spoil every sum and comparison."""
+    return not isinstance(event, LlmCall | Request) or event.cost_usd is None or event.cost_usd.is_finite()

@@ -58,15 +58,24 @@ class _Group(NamedTuple):
     sent: list[tuple[str, Aggregate, Callable[[Event], float | None]]]
 
 
+def minute_of(event: Event) -> int:
+    """The minute an event belongs to, in epoch seconds: that of its own timestamp."""
+    return int(event.timestamp.timestamp()) // MINUTE_S * MINUTE_S
+
+
 class Aggregator:
     """Computes points; `sent` tells what a name stands for.
 
     Args:
         admit: the dimension budget.
         aliases: further names some metrics are sent under.
+        when: the time of a point that an event contributes to.
     """
 
-    def __init__(self, admit: Admit, aliases: Iterable[Alias] = ()) -> None:
+    def __init__(
+        self, admit: Admit, aliases: Iterable[Alias] = (), *, when: Callable[[Event], int] = minute_of
+    ) -> None:
+        self._when = when
         own = [Sent(each, each.name, tuple((name, name) for name in each.dimensions)) for each in METRICS]
         more = [Sent(metric(alias.metric), alias.name, alias.dimensions) for alias in aliases]
         self.sent = {sent.name: sent for sent in (*own, *more)}
@@ -76,10 +85,10 @@ class Aggregator:
             self._by_kind[kind] = _groups(sent for sent in self.sent.values() if sent.metric.kind == kind)
 
     def points(self, events: Iterable[Event]) -> Points:
-        """The points of some events, each at the minute of its own timestamp."""
+        """The points of some events."""
         points = Points()
         for event in events:
-            minute = int(event.timestamp.timestamp()) // MINUTE_S * MINUTE_S
+            minute = self._when(event)
             for group in self._by_kind.get(str(event.__struct_config__.tag), ()):
                 self._add(points, event, minute, group)
         return points

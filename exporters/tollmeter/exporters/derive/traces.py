@@ -35,6 +35,11 @@ class Trace:
     calls: tuple[LlmCall, ...] = ()
 
     @property
+    def events(self) -> tuple[Request | LlmCall, ...]:
+        """What it is made of, the request first."""
+        return (self.request, *self.calls) if self.request else self.calls
+
+    @property
     def lines(self) -> int:
         """How many events it is made of."""
         return len(self.calls) + (self.request is not None)
@@ -71,7 +76,10 @@ class Sampling:
 
     def _is_drawn(self, trace_id: str) -> bool:
         bound: int = round(self.ratio * 2**_RANDOM_BITS)
-        return int(trace_id[-16:] or "0", 16) < bound
+        try:
+            return int(trace_id[-16:] or "0", 16) < bound
+        except ValueError:  # no trace id; the sink that is given it counts it as invalid
+            return True
 
     def _is_remarkable(self, trace: Trace) -> bool:
         request, spent = trace.request, Decimal(0)

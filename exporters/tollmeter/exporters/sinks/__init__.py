@@ -21,10 +21,10 @@ def _raw(home: Home, settings: Settings) -> Sink:
 
 
 def _stdout(home: Home, settings: Settings) -> Sink:
-    del home, settings
+    del home
     from tollmeter.exporters.sinks.stdout import StdoutLogs
 
-    return StdoutLogs()
+    return StdoutLogs(datadog_ids=settings.datadog_log_ids)
 
 
 def _s3(home: Home, settings: Settings) -> Sink:
@@ -61,9 +61,33 @@ def _cloudwatch_emf(home: Home, settings: Settings) -> Sink:
 
 def _xray(home: Home, settings: Settings) -> Sink:
     del home
+    if settings.xray_route == "otlp":
+        from tollmeter.exporters.sinks.xray_otlp import XRaySpans
+
+        return XRaySpans(settings)
     from tollmeter.exporters.sinks.xray import XRaySegments
 
     return XRaySegments(settings)
+
+
+def _otlp(home: Home, settings: Settings) -> Sink:
+    del home
+    from tollmeter.exporters.sinks.otlp import OtlpTraces
+
+    return OtlpTraces(settings)
+
+
+def _datadog_metrics(home: Home, settings: Settings) -> Sink:
+    from tollmeter.exporters.sinks.datadog_metrics import DatadogMetrics
+
+    return DatadogMetrics(settings, budget(home, settings))
+
+
+def _datadog_traces(home: Home, settings: Settings) -> Sink:
+    del home
+    from tollmeter.exporters.sinks.datadog_traces import DatadogTraces
+
+    return DatadogTraces(settings)
 
 
 def budget(home: Home, settings: Settings) -> DimensionBudget:
@@ -85,6 +109,9 @@ SINKS: Final[dict[str, Callable[[Home, Settings], Sink]]] = {
     "cloudwatch_metrics": _cloudwatch_metrics,
     "cloudwatch_emf": _cloudwatch_emf,
     "xray": _xray,
+    "otlp": _otlp,
+    "datadog_metrics": _datadog_metrics,
+    "datadog_traces": _datadog_traces,
 }
 """How each sink is opened; adding one is a file here and a row in this table."""
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
 
-from tollmeter.model.names import DROP_EARLY, DROP_INVALID, DROP_LATE, DROP_SAMPLED, DROP_TOO_LARGE
+from tollmeter.model.names import DROP_EARLY, DROP_INVALID, DROP_LATE, DROP_REJECTED, DROP_SAMPLED, DROP_TOO_LARGE
 
 BATCH_BYTES: Final = 256 << 10
 """Lines a sink is given at once, in bytes, unless it asks for more."""
@@ -18,7 +18,9 @@ LATE: Final = DROP_LATE
 EARLY: Final = DROP_EARLY
 SAMPLED: Final = DROP_SAMPLED
 TOO_LARGE: Final = DROP_TOO_LARGE
-"""Reasons a line is dropped: no event; too old, or too far ahead, to be sent; left out by the sampling; too large."""
+REJECTED: Final = DROP_REJECTED
+"""Reasons a line is dropped: no event; too old, or too far ahead, to be sent; left out by the sampling; too large for
+the sink; refused by the receiver for what it holds."""
 
 
 class InDoubtError(Exception):

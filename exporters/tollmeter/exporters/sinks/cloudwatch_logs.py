@@ -42,6 +42,7 @@ class CloudWatchLogs:
 
     def __init__(self, settings: Settings) -> None:
         self._group = settings.cloudwatch_log_group
+        self._datadog_ids = settings.datadog_log_ids
         self._streams = LogStreams(settings)
 
     def send(self, lines: list[bytes]) -> Receipt:
@@ -89,7 +90,7 @@ class CloudWatchLogs:
         return f"puts events into groups such as {group}, which is there; putting was not tried"
 
     def _told(self, line: bytes) -> _Told:
-        record = log_record(line)
+        record = log_record(line, datadog_ids=self._datadog_ids)
         if record is None:
             return _Told(INVALID, None)
         try:

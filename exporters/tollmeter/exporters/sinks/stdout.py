@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from tollmeter.exporters.derive.datadog import log_ids
 from tollmeter.exporters.sinks.base import BATCH_BYTES, INVALID, NOTHING, Receipt
 from tollmeter.model.names import (
     CONTENT_FIELDS,
@@ -51,8 +52,9 @@ class StdoutLogs:
     interval_s = 0.0
     batch_bytes = BATCH_BYTES
 
-    def __init__(self, fd: int = 1) -> None:
+    def __init__(self, fd: int = 1, *, datadog_ids: bool = False) -> None:
         self._fd = fd
+        self._datadog_ids = datadog_ids
         self._amid_line = False
 
     def send(self, lines: list[bytes]) -> Receipt:
@@ -60,7 +62,7 @@ class StdoutLogs:
 
         Where the reader stops, the receipt covers the lines written whole; the one cut off is written again in full.
         """
-        logs = [_log_line(line) for line in lines]
+        logs = [_log_line(line, datadog_ids=self._datadog_ids) for line in lines]
         first = b"\n" if self._amid_line else b""
         written, error = self._write(first + b"".join(logs))
         ends = list(accumulate((len(log) for log in logs), initial=len(first)))
@@ -94,10 +96,11 @@ class StdoutLogs:
         return os.write(self._fd, rest[: select.PIPE_BUF])
 
 
-def log_record(line: bytes) -> dict[str, Any] | None:
+def log_record(line: bytes, *, datadog_ids: bool = False) -> dict[str, Any] | None:
     """The log line of one event, as a mapping; None when the line is not a JSON object.
 
     The text of prompts and answers is left out: it is for the lake alone.
+    With `datadog_ids` it carries what joins it to its trace in Datadog: `dd.trace_id` and its like.
 
     >>> log_record(b'{"kind":"request","timestamp":"2026-01-02T03:04:05Z","duration_ms":12.5}')["message"]
     'Request completed'
@@ -114,11 +117,11 @@ def log_record(line: bytes) -> dict[str, Any] | None:
         "level": "ERROR" if _failed(event) else "INFO",
         "message": _MESSAGES.get(kind, kind),
     }
-    return first | _ALWAYS.get(kind, {}) | event
+    return first | _ALWAYS.get(kind, {}) | event | (log_ids(event) if datadog_ids else {})
 
 
-def _log_line(line: bytes) -> bytes:
-    record = log_record(line)
+def _log_line(line: bytes, *, datadog_ids: bool) -> bytes:
+    record = log_record(line, datadog_ids=datadog_ids)
     try:
         return b"" if record is None else msgspec.json.encode(record) + b"\n"
     except _UNREADABLE:  # a lone surrogate can be read and not be written

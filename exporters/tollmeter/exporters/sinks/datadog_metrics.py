@@ -1,0 +1,190 @@
+"""Metrics to a Datadog Agent by DogStatsD: over UDP, which tells of no loss, or a Unix socket, which does."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator
+from itertools import islice
+from random import SystemRandom
+from typing import TYPE_CHECKING, Any, Final
+
+from tollmeter.exporters.derive.datadog import ended_s, metric_name, tags
+from tollmeter.exporters.derive.metrics import MINUTE_S, Aggregator, Key, Points, minute_of
+from tollmeter.exporters.sinks.base import LATE, InDoubtError, Receipt
+from tollmeter.exporters.sinks.metered import MetricSink
+from tollmeter.model.errors import MissingExtraError
+from tollmeter.model.metric_names import preset
+from tollmeter.model.settings import STATSD_RULE
+
+if TYPE_CHECKING:
+    from tollmeter.exporters.derive.dimensions import DimensionBudget
+    from tollmeter.model.events import Event
+    from tollmeter.model.settings import Settings
+
+FRESH_S: Final = 60.0
+"""What ended no longer ago is sent for the Agent to count where it stands; older points carry their time."""
+LATE_VALUES: Final = LATE + "_values"
+"""Points too old to be sent: values of distributions, for which the protocol has no time, and counts without room."""
+
+Put = Callable[..., None]
+
+_NOW: Final = 0
+_MAX_POINTS: Final = 5_000
+_MAX_VALUES: Final = 40
+_MAX_MINUTES: Final = 50_000
+_TIMEOUT_S: Final = 1.0
+_NEVER_S: Final = 10**9
+_UNIFIED: Final = ("env:", "service:", "version:")
+_random = SystemRandom()
+
+
+class DatadogMetrics(MetricSink):
+    """Sends counts, gauges and distributions (so that percentiles are right across hosts), under `tollmeter.<name>`.
+
+    Raises:
+        UnknownNameError: there is no such metric preset.
+        MissingExtraError: datadog is not installed.
+    """
+
+    name = "datadog_metrics"
+    oldest_s = 3600.0
+    farthest_s = 600.0
+
+    def __init__(self, settings: Settings, budget: DimensionBudget) -> None:
+        chosen = preset(settings.metric_preset)
+        aliases = chosen.datadog if chosen else ()
+        super().__init__(settings, budget, aliases)
+        self.aggregator = Aggregator(budget.admit, aliases, when=_when)
+        self._names = {name: metric_name(name) for name in self.aggregator.sent}
+        self._names |= {alias.name: alias.name for alias in aliases}
+        self._seconds = _Seconds()
+        self._late = 0
+        self._statsd = _client(settings.statsd_address)
+
+    def fits(self, points: Points) -> bool:
+        """Whether the points are few enough for one burst: a socket's buffer is not endless."""
+        fresh = sum(values.total() for key, values in points.values.items() if key.minute == _NOW)
+        return len(points) + fresh <= _MAX_POINTS
+
+    def send(self, lines: list[bytes]) -> Receipt:
+        """Send the points of the lines; what is too old to be sent of them is told as `late_values`."""
+        self._late = 0
+        receipt = super().send(lines)
+        notes = {**receipt.notes, LATE_VALUES: self._late} if self._late else receipt.notes
+        return Receipt(receipt.acknowledged, receipt.drops, receipt.in_doubt, 0, receipt.error, notes)
+
+    def post(self, points: Points) -> None:
+        """Send points in as many datagrams as they need; nothing is sent twice."""
+        statsd, late, tried = self._statsd, Counter[str](), 0
+        sent, dropped = statsd.packets_sent, statsd.packets_dropped
+        statsd.open_buffer()
+        try:
+            for _ in self._put(points, late):
+                tried += 1
+                if statsd.packets_dropped > dropped:
+                    break
+        finally:
+            statsd.close_buffer()
+        sent, dropped = statsd.packets_sent - sent, statsd.packets_dropped - dropped
+        if tried and (dropped or not sent):
+            reason = f"the Agent's socket took {sent} datagrams and refused {dropped}"
+            raise InDoubtError(reason) if sent else ConnectionError(reason)
+        self._late += late.total()
+
+    def close(self) -> None:
+        """Let go of the socket."""
+        self._statsd.close_socket()
+
+    def probe(self) -> str:
+        """Open the socket.
+
+        Raises:
+            OSError: there is no such socket, or no such host.
+        """
+        self._statsd.get_socket()
+        place = self._statsd.socket_path or f"{self._statsd.host}:{self._statsd.port}"
+        return f"sends metrics to {place}" + (
+            "" if self._statsd.socket_path else "; whether an Agent listens, UDP does not tell"
+        )
+
+    def _put(self, points: Points, late: Counter[str]) -> Iterator[None]:
+        """Put each point into the client's buffer, which sends what fills a datagram; yields after each line."""
+        for key, total in points.sums.items():
+            yield from self._put_one(key, total, late, self._statsd.count, self._statsd.count_with_timestamp)
+        for key, values in points.values.items():
+            if self.aggregator.sent[key.name].metric.aggregate == "gauge":
+                gauge = self._statsd.gauge, self._statsd.gauge_with_timestamp
+                yield from self._put_one(key, max(values), late, *gauge)
+            elif key.minute == _NOW:
+                yield from self._put_values(key, values.elements())
+            else:
+                late[key.name] += values.total()
+
+    def _put_one(self, key: Key, value: float, late: Counter[str], now: Put, then: Put) -> Iterator[None]:
+        name, labels = self._names[key.name], tags(key.dimensions)
+        if key.minute == _NOW:
+            now(name, value, tags=labels)
+            yield
+        elif second := self._seconds.take(key):
+            then(name, value, second, tags=labels)
+            yield
+        else:
+            late[key.name] += 1
+
+    def _put_values(self, key: Key, values: Iterator[float]) -> Iterator[None]:
+        """Many values on a line, as the protocol has it from 1.1 on."""
+        while part := list(islice(values, _MAX_VALUES)):
+            packed = ":".join(map(str, part))
+            self._statsd.distribution(self._names[key.name], packed, tags=tags(key.dimensions))
+            yield
+
+
+class _Seconds:
+    """A second of its own for each old point of a minute: of two with one time Datadog keeps the later alone.
+
+    They begin at a random second, so that forwarders under one Agent seldom meet.
+    """
+
+    def __init__(self) -> None:
+        self._taken: OrderedDict[Key, int] = OrderedDict()
+
+    def take(self, key: Key) -> int | None:
+        """The next second of the key's minute; None when all are taken."""
+        count = self._taken.pop(key, _random.randrange(MINUTE_S // 2))
+        self._taken[key] = count + 1
+        if len(self._taken) > _MAX_MINUTES:
+            self._taken.popitem(last=False)
+        return key.minute + count if count < MINUTE_S else None
+
+
+def _when(event: Event) -> int:
+    return _NOW if time.time() - ended_s(event) <= FRESH_S else minute_of(event)
+
+
+def _client(address: str) -> Any:
+    try:
+        from datadog.dogstatsd.base import DogStatsd
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("datadog", "datadog") from error
+    statsd = DogStatsd(
+        **_where(address),
+        # Its counts of datagrams tell what was sent; they are kept, and never sent themselves.
+        disable_telemetry=False,
+        telemetry_min_flush_interval=_NEVER_S,
+        socket_timeout=_TIMEOUT_S,
+        track_instance=False,
+    )
+    # The service is the event's: DD_SERVICE and its like name the container that the forwarder runs in.
+    statsd.constant_tags = [tag for tag in statsd.constant_tags if not tag.startswith(_UNIFIED)]
+    return statsd
+
+
+def _where(address: str) -> dict[str, Any]:
+    found = re.fullmatch(STATSD_RULE, address)
+    if found is None:
+        return {}
+    if found["path"]:
+        return {"socket_path": address}
+    return {"host": found["host"].strip("[]"), "port": int(found["port"])}
