@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 import os
+import socket
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -14,9 +15,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
 import zstandard
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from otlp_receiver import spans_of
+from statsd_socket import Sample, parsed
 
 from tollmeter.model.home import Home
 
@@ -211,6 +216,83 @@ class MetricsDouble(JsonDouble):
         return found
 
 
+class XRayDouble(JsonDouble):
+    def __init__(self) -> None:
+        super().__init__(("AWS_ENDPOINT_URL_XRAY",))
+        self.documents: dict[str, dict[str, Any]] = {}
+
+    def take(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        found = [json.loads(text) for text in request["TraceSegmentDocuments"]]
+        self.documents |= {document["id"]: document for document in found}
+        return {"UnprocessedTraceSegments": []}
+
+
+class OtlpDouble(HttpDouble):
+    """A receiver of traces."""
+
+    def __init__(self, variable: str) -> None:
+        super().__init__((variable,))
+        self.spans: list[str] = []
+
+    def answer(self, asked: _Handler, body: bytes) -> tuple[int, dict[str, str], bytes]:
+        request = ExportTraceServiceRequest()
+        request.ParseFromString(gzip.decompress(body))
+        self.spans += [span.span_id for span in spans_of(request) if span.resource["service.name"] == "svc"]
+        return 200, {}, b""
+
+
+class StatsdDouble(Double):
+    """An Agent's Unix socket: hanging it does not read, in any other mood but well it is not there."""
+
+    def __init__(self) -> None:
+        self.samples: list[Sample] = []
+        self._folder = TemporaryDirectory()
+        self._path = Path(self._folder.name) / "dsd.socket"
+        self.env = {"TOLLMETER_STATSD_ADDRESS": f"unix://{self._path}"}
+        self._mood, self._socket, self._closed = WELL, self._listen(), False
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread.start()
+
+    def _listen(self) -> socket.socket:
+        opened = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        opened.bind(str(self._path))
+        opened.settimeout(0.05)
+        return opened
+
+    def _work(self) -> None:
+        while not self._closed:
+            if self._mood in ("hang", WELL) and self._socket.fileno() < 0:
+                self._socket = self._listen()
+            elif self._mood == WELL:
+                self._read()
+            elif self._mood != "hang" and self._socket.fileno() >= 0:
+                self._path.unlink()
+                while self._read():  # what the socket holds when it is closed would be lost, as when an Agent dies
+                    pass
+                self._socket.close()
+            else:
+                time.sleep(0.02)
+        self._socket.close()
+
+    def _read(self) -> bool:
+        try:
+            self.samples += parsed(self._socket.recv(1 << 16))
+        except TimeoutError:
+            return False
+        return True
+
+    def turn(self, mood: str) -> None:
+        self._mood = mood
+
+    def close(self) -> None:
+        self._closed = True
+        self._thread.join()
+        self._folder.cleanup()
+
+    def total(self, name: str) -> float:
+        return sum(sum(each.values) for each in self.samples if each.name == name and each.tags["service"] == "svc")
+
+
 class RawDouble(Double):
     """The raw folder: in any mood but well a file lies where the folder belongs."""
 
@@ -269,6 +351,10 @@ OF_SINK: dict[str, str] = {
     "cloudwatch_logs": "logs",
     "cloudwatch_emf": "logs",
     "cloudwatch_metrics": "metrics",
+    "xray": "xray",
+    "otlp": "otlp",
+    "datadog_traces": "agent",
+    "datadog_metrics": "statsd",
 }
 """The double each sink speaks to; two that share one are down together."""
 
@@ -283,6 +369,10 @@ def doubles(home: Home) -> Iterator[dict[str, Any]]:
         "stdout": StdoutDouble,
         "logs": LogsDouble,
         "metrics": MetricsDouble,
+        "xray": XRayDouble,
+        "otlp": lambda: OtlpDouble("TOLLMETER_OTLP_ENDPOINT"),
+        "agent": lambda: OtlpDouble("TOLLMETER_DATADOG_OTLP_ENDPOINT"),
+        "statsd": StatsdDouble,
     }
     with ExitStack() as stack:
         found = {}

@@ -213,6 +213,12 @@ def judge(found: dict[str, Any], report: dict[str, Any], requests: list[str]) ->
         arrived = sum(found[double].by_minute("http.requests").values())
         told = counts[sink]
         assert told["acknowledged"] <= arrived <= told["acknowledged"] + told["in_doubt"], sink
+    told, arrived = counts["datadog_metrics"], found["statsd"].total("tollmeter.http.requests")
+    assert told["acknowledged"] <= arrived <= told["acknowledged"] + told["in_doubt"]
+    for sink, double in (("otlp", "otlp"), ("datadog_traces", "agent")):
+        told = counts[sink]
+        assert told["acknowledged"] <= len(set(found[double].spans)) <= told["acknowledged"] + told["in_doubt"], sink
+    assert len(found["xray"].documents) >= counts["xray"]["acknowledged"]
 
 
 @pytest.mark.crash
