@@ -14,7 +14,7 @@ import msgspec
 
 from tollmeter.exporters.derive.segment_text import MAX_ANNOTATION, MAX_STRING, clean, derived_id
 from tollmeter.model.events import LlmCall, Request
-from tollmeter.model.names import STATUS_ERROR, STATUS_OK, STATUS_PARTIAL
+from tollmeter.model.names import CONTENT_FIELDS, STATUS_ERROR, STATUS_OK, STATUS_PARTIAL
 
 MAX_ANNOTATIONS: Final = 50
 """What X-Ray indexes of a trace."""
@@ -41,7 +41,7 @@ _FIELDS: Final = dict(_SHARED)
 
 
 def _facts(kind: type[Request | LlmCall]) -> list[tuple[str, object]]:
-    found = [field for field in msgspec.structs.fields(kind) if field.name not in _TOLD_ELSEWHERE]
+    found = [field for field in msgspec.structs.fields(kind) if field.name not in _TOLD_ELSEWHERE.union(CONTENT_FIELDS)]
     made = [field.default_factory for field in found]
     return [
         (field.name, field.default if factory is msgspec.NODEFAULT else factory())
@@ -127,7 +127,7 @@ def annotation(text: str) -> str:
 
 
 def metadata(event: Request | LlmCall, annotated: Iterable[str] = ()) -> dict[str, Any]:
-    """All that the event says and no other block does whole; tags in a namespace of their own."""
+    """All that the event says and no other block does whole, but for prompts and answers; tags have their namespace."""
     told = {_FIELDS.get(key, key) for key in annotated}
     facts = {
         name: _plain(value)
