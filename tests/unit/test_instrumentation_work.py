@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
 
 from tollmeter.instrumentation import (
     annotate,
@@ -30,6 +32,8 @@ from tollmeter.instrumentation import (
 )
 from tollmeter.instrumentation.guard import losses
 from tollmeter.instrumentation.messages import queue_name, read_delivery
+from tollmeter.instrumentation.otel.open_spans import OpenSpans
+from tollmeter.instrumentation.otel.server_spans import adopt
 from tollmeter.instrumentation.tap import watch
 from tollmeter.instrumentation.writer import MemoryWriter
 from tollmeter.model.events import LlmCall, Request, decode
@@ -246,6 +250,16 @@ def test_in_otel_mode_a_job_is_a_row_and_its_calls_belong_to_it(monkeypatch: pyt
     assert len({row.span_id for row in (message, outer)}) == 2
     assert [call.request_id for call in (inner_call, outer_call)] == [message.request_id, outer.request_id]
     assert (outer.llm_calls, message.llm_calls) == (1, 1)
+
+
+def test_a_lean_request_takes_no_ids_of_a_server_span_that_belongs_to_another_app(writer: MemoryWriter) -> None:
+    with job("lean"), TracerProvider().get_tracer("fastapi").start_as_current_span("GET /") as span:
+        context = current_request()
+        assert context is not None
+        adopt(context, span, OpenSpans())
+        own = (context.trace_id, context.span_id)
+    assert own == (rows(writer)[0].trace_id, rows(writer)[0].span_id)
+    assert trace.format_span_id(span.get_span_context().span_id) not in own
 
 
 def test_what_a_producer_sends_the_consumer_continues(writer: MemoryWriter) -> None:

@@ -11,6 +11,7 @@ from tollmeter.instrumentation.guard import guarded, logger
 from tollmeter.instrumentation.otel.open_spans import OpenSpans
 from tollmeter.instrumentation.otel.span_steps import is_framework
 from tollmeter.instrumentation.otel.xray_propagator import stand_in_parent
+from tollmeter.instrumentation.tracing import LeanTracing
 
 _MIDDLEWARE: Final = "OpenTelemetryMiddleware"
 """The name that OpenTelemetry's ASGI middleware and Starlette's share."""
@@ -32,6 +33,8 @@ def adopt(context: RequestContext, span: trace.Span, spans: OpenSpans) -> None:
     """Take the ids of a server span, once for each request: of two such spans the outer one is the request's."""
     found = span.get_span_context()
     if context.has_server_span or not found.is_valid or found.is_remote:
+        return
+    if context.recorder.tracing.mode == LeanTracing.mode:  # of another app in this process
         return
     trace_id, span_id = trace.format_trace_id(found.trace_id), trace.format_span_id(found.span_id)
     if span_id == context.parent_span_id:  # a caller in this process
