@@ -16,7 +16,6 @@ from tollmeter.instrumentation.text import clean_name, clean_text
 from tollmeter.model import names
 from tollmeter.model.events import LlmCall, Status, utc_now
 from tollmeter.model.ids import imported_event_id, new_event_id, new_span_id, new_trace_id
-from tollmeter.model.secrets import SHORTEST
 from tollmeter.pricing import Usage
 from tollmeter.pricing.call import cost_columns, price_call
 from tollmeter.pricing.raw_usage import raw_usage
@@ -30,6 +29,11 @@ if TYPE_CHECKING:
 
 NOTHING_USED: Final = Usage(input_tokens=0, output_tokens=0)
 """What an answer of the application's own cache consumed, so that sums of tokens are sums of what was consumed."""
+
+_UNIQUE: Final = "provider_request_id"
+_MAX_FIT: Final = 1024
+_fit: Final[set[str]] = set()
+"""Texts of facts that were found to be as they should."""
 
 watching: ContextVar[int] = ContextVar("tollmeter_watching", default=0)
 """Not 0 below an active tap or `llm_call`: a call that passes two of them is counted by the outer one."""
@@ -218,13 +222,20 @@ class Call:
 
 
 def _clean(facts: dict[str, Any]) -> dict[str, Any]:
-    # Most are short and plain, and not worth a call.
-    return {
-        name: value
-        if value.__class__ is not str or (len(value) < SHORTEST and value.isprintable())
-        else clean_name(value)
+    # Most are the same for every call, and are looked up only.
+    changed = {
+        name: text
         for name, value in facts.items()
+        if value.__class__ is str and value not in _fit and (text := _cleaned(name, value)) != value
     }
+    return facts | changed if changed else facts
+
+
+def _cleaned(name: str, value: str) -> str:
+    text = clean_name(value)
+    if text == value and name != _UNIQUE and len(_fit) < _MAX_FIT:
+        _fit.add(text)
+    return text
 
 
 def _tokens(usage: Usage | None) -> dict[str, Any]:
