@@ -6,14 +6,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tollmeter.model.home import Home
 from tollmeter.model.spool import close_segment, create_segment, service_folder
 
 TOLLMETER = str(Path(sys.executable).parent / "tollmeter")
 
 
-def doctor(home: Home, **env: str) -> tuple[int, dict[str, list[tuple[str, str]]]]:
-    command = [TOLLMETER, "doctor", "--json", "--home", str(home.path)]
+def doctor(home: Home, app: str = "", **env: str) -> tuple[int, dict[str, list[tuple[str, str]]]]:
+    command = [TOLLMETER, "doctor", "--json", "--home", str(home.path), *(("--app", app) if app else ())]
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("OTEL_", "TOLLMETER_"))}
     out = subprocess.run(command, capture_output=True, text=True, timeout=60, env=clean | env, check=False)
     found: dict[str, list[tuple[str, str]]] = {}
@@ -60,9 +62,74 @@ def test_otel_mode_says_whose_spans_become_calls_and_what_becomes_of_unsampled_o
     _, found = doctor(home, TOLLMETER_MODE="otel", OTEL_TRACES_SAMPLER="always_off")
     names = "opentelemetry.instrumentation.genai.openai"
     assert found["spans of others"] == [("ok", f"a call that no tap sees is taken from the spans of {names}")]
-    ((level, text),) = found["sampling"]
-    assert level == "ok"
-    assert text.startswith("what always_off drops is recorded and not exported")
+    told = "what always_off drops is recorded and not exported: its calls are counted"
+    assert found["sampling"] == [("ok", told)]
+
+
+APP = """
+from fastapi import FastAPI
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
+from starlette.middleware.opentelemetry import OpenTelemetryMiddleware
+from tollmeter.instrumentation import instrument
+
+bare = FastAPI()
+trace.set_tracer_provider(TracerProvider(TraceIdRatioBased(0.1)))
+native = FastAPI(title="native")
+instrument(native, record_unsampled="never")
+lean = FastAPI(title="lean", telemetry={"tracing": False})
+instrument(lean, mode="lean")
+two = FastAPI(title="two", telemetry={"operation_spans": False})
+two.add_middleware(OpenTelemetryMiddleware)
+instrument(two, record_unsampled="always")
+"""
+SAMPLED = (
+    "of traces that TraceIdRatioBased{0.1} drops, your spans are no steps;"
+    " TOLLMETER_RECORD_UNSAMPLED=always records them"
+)
+INNER = (
+    "FastAPI's own telemetry is on, by the provider that is set, with spans of its inner workings:"
+    " FastAPI(telemetry={'operation_spans': False}) is cheaper"
+)
+TWO = (
+    "starlette.middleware.opentelemetry and FastAPI's own telemetry each make a server span of a request;"
+    " keep one: its ids are the outer one's, and you pay for both"
+)
+
+
+LEAN = "lean mode, though a TracerProvider is set: events do not have the ids of spans; leave mode at auto"
+BARE = "conflicts:bare is not instrumented; call instrument(bare), or start it by `tollmeter run --` or"
+BY_FASTAPI = ("ok", "by FastAPI's own telemetry")
+
+
+@pytest.mark.parametrize(
+    ("app", "expected"),
+    [
+        ("native", {"app": [("ok", "instrumented, in otel mode")], "server spans": [("note", INNER), BY_FASTAPI],
+                    "sampling": [("note", SAMPLED)]}),
+        ("lean", {"app": [("finding", LEAN)], "sampling": [("note", SAMPLED)]}),
+        ("bare", {"app": [("finding", f"{BARE} opentelemetry-instrument")],
+                  "server spans": [("note", INNER), BY_FASTAPI]}),
+        ("two", {"app": [("ok", "instrumented, in otel mode")], "server spans": [("finding", TWO)]}),
+    ],
+)  # fmt: skip
+def test_an_app_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, app: str, expected: dict[str, list[tuple[str, str]]]
+) -> None:
+    # Alone with the provider, or what one app does to its sampler the others would see.
+    head, first, rest = APP.partition("bare = FastAPI()\n")
+    lines = [line for line in rest.splitlines() if line.startswith((app, f"instrument({app}", "trace."))]
+    (tmp_path / "conflicts.py").write_text(head + first + "\n".join(lines))
+    monkeypatch.chdir(tmp_path)
+    _, found = doctor(Home(tmp_path / "home"), app=f"conflicts:{app}")
+    assert {name: found[name] for name in ("app", "server spans", "sampling") if name in found} == expected
+
+
+def test_an_app_that_is_not_there_is_wrong_usage(home: Home) -> None:
+    command = [TOLLMETER, "doctor", "--home", str(home.path), "--app", "nowhere:app"]
+    out = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (out.returncode, out.stderr) == (2, "tollmeter: --app nowhere:app: No module named 'nowhere'\n")
 
 
 def test_a_bad_setting_is_wrong_usage(home: Home) -> None:

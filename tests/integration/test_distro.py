@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import re
 import sys
-import threading
 import time
 import tomllib
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from backend import Backend, running_backend
 from sdks.venvs import ROOT, python_of
 from serving import get, served, spooled, stop
 
@@ -36,63 +33,12 @@ async def chat(name: str):
         answer = await llm.post("/v1/chat/completions", json={"model": "gpt-4o"})
     return answer.json()
 """
-ANSWER = b'{"model": "gpt-4o", "choices": [], "usage": {"prompt_tokens": 10, "completion_tokens": 5}}'
-
-
-class Backend(ThreadingHTTPServer):
-    """A provider that answers every chat, and a collector that keeps every span."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Answering)
-        self.spans: list[dict[str, Any]] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-    def take(self, body: bytes) -> None:
-        """One export."""
-        for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
-            for scope in resource.scope_spans:
-                self.spans += [
-                    {"name": span.name, "kind": span.kind, "span_id": span.span_id.hex(), "scope": scope.scope.name}
-                    for span in scope.spans
-                ]
-
-    def wait_for(self, name: str, count: int) -> list[dict[str, Any]]:
-        """The spans of that name, once so many have come."""
-        deadline = time.monotonic() + 20
-        while len(found := [span for span in self.spans if span["name"] == name]) < count:
-            assert time.monotonic() < deadline, f"{len(found)} spans named {name!r} of {len(self.spans)}"
-            time.sleep(0.05)
-        return found
-
-
-class Answering(BaseHTTPRequestHandler):
-    server: Backend
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
-        if self.path == "/v1/traces":
-            self.server.take(body)
-        answer = ANSWER if "chat" in self.path else b""
-        self.send_response(200)
-        self.send_header("content-length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
 
 
 @pytest.fixture
 def backend() -> Iterator[Backend]:
-    with Backend() as found:
-        thread = threading.Thread(target=found.serve_forever, daemon=True)
-        thread.start()
+    with running_backend() as found:
         yield found
-        found.shutdown()
-        thread.join()
 
 
 @pytest.fixture

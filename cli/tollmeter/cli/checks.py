@@ -5,35 +5,23 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 
-from tollmeter.instrumentation.modes import choose_mode
-from tollmeter.instrumentation.otel.conventions import installed_emitters
+from tollmeter.cli.finding import Finding
+from tollmeter.cli.otel_checks import OTEL_CHECKS
 from tollmeter.instrumentation.tap import TAPPED
 from tollmeter.model.home import Home
 from tollmeter.model.settings import PREFIX, Settings
 from tollmeter.model.spool import CLOSED_SUFFIX, open_segments, read_lines
 
-Level = Literal["ok", "note", "finding"]
 _NETWORK_FS: Final = frozenset({"nfs", "nfs4", "cifs", "smb3", "fuse.sshfs", "efs", "glusterfs", "ceph"})
 _UNTAPPED: Final = {
     "grpc": "Vertex AI's gRPC transport uses it",
 }
 _MAX_SEGMENTS: Final = 200
-_LITELLM_SPAN: Final = "USE_OTEL_LITELLM_REQUEST_SPAN"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at: `finding` wants attention, `note` is good to know."""
-
-    check: str
-    level: Level
-    text: str
 
 
 class _Losses(msgspec.Struct):
@@ -78,22 +66,6 @@ def first_event(home: Home, settings: Settings) -> Iterator[Finding]:
         yield Finding("forwarder", "finding", "the spool has never been forwarded; run: tollmeter forward")
 
 
-def mode(home: Home, settings: Settings) -> Iterator[Finding]:
-    """Which mode fits?"""
-    del home
-    chosen = choose_mode(settings.mode)
-    otlp = [name for name in sorted(os.environ) if name.startswith("OTEL_EXPORTER_OTLP") and name.endswith("ENDPOINT")]
-    if settings.mode != "auto":
-        yield Finding("mode", "ok", f"{chosen}, because mode={settings.mode}")
-    elif chosen == "otel":
-        yield Finding("mode", "ok", f"otel, because {otlp[0] if otlp else 'a TracerProvider'} is set")
-    elif otlp:
-        yield Finding("mode", "finding", f"lean, though {otlp[0]} is set: run pip install 'tollmeter[otel]'")
-    else:
-        yield Finding("mode", "ok", "lean: no TracerProvider and no OTEL_EXPORTER_OTLP_* endpoint here")
-        yield Finding("mode", "note", "an app that calls the OpenTelemetry API itself wants mode=otel")
-
-
 def taps(home: Home, settings: Settings) -> Iterator[Finding]:
     """Which HTTP clients are seen?"""
     del home, settings
@@ -102,42 +74,6 @@ def taps(home: Home, settings: Settings) -> Iterator[Finding]:
     for name, why in _UNTAPPED.items():
         if importlib.util.find_spec(name):
             yield Finding("taps", "note", f"{name} is installed and not tapped ({why}); use llm_call() for its calls")
-
-
-def foreign_spans(home: Home, settings: Settings) -> Iterator[Finding]:
-    """Which other instrumentations tell of model calls, and are their calls seen?"""
-    del home
-    name, found = "spans of others", installed_emitters()
-    if not found:
-        yield Finding(name, "ok", "no other instrumentation of model calls is installed")
-        return
-    if choose_mode(settings.mode) != "otel":
-        text = (
-            "lean mode reads no spans: a call of theirs that no tap sees is missed; choose mode=otel if there are any"
-        )
-        yield Finding(name, "note", f"installed: {', '.join(found)}; {text}")
-        return
-    yield Finding(name, "ok", f"a call that no tap sees is taken from the spans of {', '.join(found)}")
-    if "litellm" in found and os.environ.get(_LITELLM_SPAN, "").lower() != "true":
-        text = f"LiteLLM's callback gives a call below another span none of its own; set {_LITELLM_SPAN}=true"
-        yield Finding(name, "note", f"{text}, or calls that no tap sees are counted as litellm_call_without_span")
-    yield from _sampling()
-
-
-def _sampling() -> Iterator[Finding]:
-    sampler = os.environ.get("OTEL_TRACES_SAMPLER", "")
-    if sampler:
-        text = f"what {sampler} drops is recorded and not exported, so its calls are counted"
-        yield Finding("sampling", "ok", f"{text}, if the tracer provider is there when instrument() is called")
-    from opentelemetry.sdk.trace import TracerProvider
-
-    from tollmeter.instrumentation.otel.sampling import knows_tracers
-
-    if not knows_tracers(TracerProvider(shutdown_on_exit=False)):
-        text = (
-            "this opentelemetry-sdk keeps no list of its tracers: those made before instrument() drop unsampled calls"
-        )
-        yield Finding("sampling", "finding", f"{text}; call instrument() first, or upgrade it")
 
 
 def lost(home: Home, settings: Settings) -> Iterator[Finding]:
@@ -175,9 +111,9 @@ def metric_series(home: Home, settings: Settings) -> Iterator[Finding]:
 CHECKS: Final[tuple[Callable[[Home, Settings], Iterator[Finding]], ...]] = (
     where_events_go,
     first_event,
-    mode,
     taps,
-    foreign_spans,
+    *OTEL_CHECKS,
+    metric_series,
     lost,
 )
 

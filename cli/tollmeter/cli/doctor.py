@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from typing import Annotated
 
 import typer
 
@@ -14,7 +15,12 @@ from tollmeter.model.settings import Settings
 _MARKS = {"ok": "[green]ok     [/]", "note": "[blue]note   [/]", "finding": "[yellow]finding[/]"}
 
 
-def doctor(home: HomeOption = None, *, as_json: JsonOption = False) -> None:
+AppOption = Annotated[
+    str, typer.Option("--app", help="The app, as uvicorn takes it (service:app): import it, and look at it as well.")
+]
+
+
+def doctor(home: HomeOption = None, *, app: AppOption = "", as_json: JsonOption = False) -> None:
     """Say where events go and why, which mode fits, whether a first event was seen, and what was lost.
 
     Run it in the service's environment, so that it reads the same settings. Exits 1 when something wants attention.
@@ -22,7 +28,12 @@ def doctor(home: HomeOption = None, *, as_json: JsonOption = False) -> None:
     from tollmeter.cli.checks import CHECKS
 
     place, settings = Home.resolve(home), Settings.load()
-    findings = [replace(finding, text=scrub(finding.text)) for check in CHECKS for finding in check(place, settings)]
+    found = [finding for check in CHECKS for finding in check(place, settings)]
+    if app:
+        from tollmeter.cli.app_checks import look_at
+
+        found += look_at(app)
+    findings = [replace(finding, text=scrub(finding.text)) for finding in found]
     if as_json:
         print_json({"home": place.path, "findings": [asdict(finding) for finding in findings]})
     else:

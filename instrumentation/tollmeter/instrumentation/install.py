@@ -114,6 +114,12 @@ def _middleware(app: ASGIApp, recorder: Recorder) -> Middleware:
     return LambdaMiddleware(app, recorder)
 
 
+def middleware_of(app: object) -> Middleware | None:
+    """Ours on an app, if it is instrumented."""
+    found = app if isinstance(app, Middleware) else vars(app).get(_ATTRIBUTE) if hasattr(app, "__dict__") else None
+    return found if isinstance(found, Middleware) else None
+
+
 def _prepared(app: object, middleware: Middleware) -> Middleware:
     if middleware.recorder.settings.mode != LEAN:
         Preparing(app, middleware)

@@ -40,7 +40,7 @@ def choose_mode(mode: str, app: object = None) -> str:
         return LEAN
     if mode == OTEL:
         return OTEL
-    return OTEL if not is_switched_off() and (exports_traces() or _provider_of(app)) else LEAN
+    return OTEL if not is_switched_off() and (exports_traces() or provider_of(app)) else LEAN
 
 
 def exports_traces() -> bool:
@@ -59,7 +59,7 @@ def has_sdk() -> bool:
     return bool(importlib.util.find_spec("opentelemetry") and importlib.util.find_spec("opentelemetry.sdk"))
 
 
-def _provider_of(app: object) -> Any:
+def provider_of(app: object) -> Any:
     """The SDK's provider that an app's spans go to, if one is set; nothing is imported to find out."""
     if "opentelemetry.sdk.trace" not in sys.modules:
         return None
@@ -70,7 +70,7 @@ def _provider_of(app: object) -> Any:
 
 def service_name(app: object) -> str:
     """What OpenTelemetry's resource calls the service; empty where it does not say, or nothing is set up."""
-    provider = _provider_of(app)
+    provider = provider_of(app)
     if provider is None:
         return ""
     from tollmeter.instrumentation.otel.provider import service_of
@@ -86,7 +86,7 @@ def start_tracing(app: object, settings: Settings) -> Tracing:
         return LeanTracing(settings)
     from tollmeter.instrumentation.otel.provider import is_unset
 
-    if is_unset() and _provider_of(app) is None:
+    if is_unset() and provider_of(app) is None:
         return Undecided(app)
     return _otel(app, settings) or LeanTracing(settings)
 
@@ -190,7 +190,7 @@ def _watch_setting(module: ModuleType) -> None:
 
 @guarded(default=None)
 def _provider_was_set() -> None:
-    if _provider_of(None) is None:
+    if provider_of(None) is None:
         return
     with _deciding:
         for recorder in list(_undecided):

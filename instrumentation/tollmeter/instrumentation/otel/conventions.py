@@ -102,7 +102,7 @@ def convention_of(scope: str, version: str | None) -> Convention:
 
 def installed_emitters() -> list[str]:
     """Modules of the table that can be imported here; only their parent packages are."""
-    return [module for module in dict.fromkeys(row.module for row in CONVENTIONS) if module and _is_found(module)]
+    return [module for module in dict.fromkeys(row.module for row in CONVENTIONS) if module and is_found(module)]
 
 
 def _is_below(scope: str, prefix: str) -> bool:
@@ -113,7 +113,8 @@ def _parts(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in _NUMBER.findall(version)[:3])
 
 
-def _is_found(module: str) -> bool:
+def is_found(module: str) -> bool:
+    """Whether a module can be imported here."""
     try:
         return importlib.util.find_spec(module) is not None
     except (ModuleNotFoundError, ValueError):
