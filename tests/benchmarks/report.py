@@ -12,8 +12,8 @@ order of variants turns; shown are the median and, for what is added to bare, th
 its 95 % bootstrap interval. Both OpenTelemetry variants export spans every 200 ms, and every window of measurement
 stays open until they have. OpenTelemetry is the contrib FastAPI instrumentation without send and receive spans, plus
 opentelemetry-instrumentation-genai-openai, traces and metrics by OTLP/HTTP; it computes no cost and writes no events.
-Tollmeter otel is the same FastAPI instrumentation with spans exported, plus Tollmeter's events. Both variants of
-Tollmeter are checked to have recorded every request and priced every call.
+Tollmeter otel is FastAPI's own server spans (below 0.165 contrib's), exported, plus Tollmeter's events. Both variants
+of Tollmeter are checked to have recorded every request and priced every call.
 """
 _PARTS = """\
 In one process, without sockets: the middleware around a trivial ASGI app, and a call through httpx2 with an in-memory

@@ -87,4 +87,4 @@ def test_each_request_and_call_is_one_row(tmp_path: Path, home: Home, backend: B
         (10, "0.000075000000", request.steps[0].span_id) for request in requests[:2]
     ]
     assert not any(event.losses for event in events)
-    assert "tollmeter" not in (tmp_path / "service.log").read_text()
+    assert "tollmeter:" not in (tmp_path / "service.log").read_text()
