@@ -78,6 +78,7 @@ class HttpDouble(Double):
 
 class _Handler(BaseHTTPRequestHandler):
     double: ClassVar[HttpDouble]
+    protocol_version = "HTTP/1.1"  # boto3 waits a second for the 100 that 1.0 does not give
 
     def _serve(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
@@ -85,6 +86,7 @@ class _Handler(BaseHTTPRequestHandler):
         if mood == "hang":
             while self.double.mood == "hang":
                 time.sleep(0.02)
+            self.close_connection = True
             return
         if mood in ("429", "500"):
             self._send(int(mood), {}, b'{"__type":"AsTold","message":"as told"}')
@@ -103,6 +105,7 @@ class _Handler(BaseHTTPRequestHandler):
                     self.send_header(name, value)
             for name, value in headers.items():
                 self.send_header(name, value)
+            self.send_header("connection", "close")
             self.send_header("content-length", str(len(body)))
             self.end_headers()
             if self.command != "HEAD":
