@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-SECTIONS = ("service", "tap", "parts", "prices", "etl")
+SECTIONS = ("service", "peers", "tap", "parts", "prices", "etl")
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
 _PACKAGES = ("fastapi", "openai", "opentelemetry-sdk", "opentelemetry-instrumentation-genai-openai", "duckdb")
 
@@ -26,10 +26,12 @@ def main() -> None:
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # as in the test suite
     from benchmarks import etl, micro, prices, report, service, tap
     from benchmarks.cpu import machine
+    from benchmarks.peers import measure as peers
 
     rounds = options.rounds
     sections: dict[str, Callable[[], Any]] = {
         "service": lambda: service.measure(rounds, options.requests, _progress).document(),
+        "peers": lambda: peers.measure(rounds, _progress) | {"versions": peers.versions()},
         "tap": lambda: tap.measure(rounds, _progress),
         "parts": lambda: micro.measure(rounds, _progress),
         "prices": lambda: prices.measure(rounds, _progress),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
@@ -14,9 +15,12 @@ TESTS = Path(__file__).resolve().parents[1]
 class Worker:
     """The parent's end of a worker: `python -m MODULE ARGUMENTS…`."""
 
-    def __init__(self, module: str, *arguments: str) -> None:
-        command = [sys.executable, "-m", module, *arguments]
-        self._process = subprocess.Popen(command, cwd=TESTS, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    def __init__(self, module: str, *arguments: str, python: Path | None = None, path: str = "") -> None:
+        command = [python or sys.executable, "-m", module, *arguments]
+        environ = os.environ | ({"PYTHONPATH": path} if path else {})
+        self._process = subprocess.Popen(
+            command, cwd=TESTS, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
 
     def run(self, name: str, count: int) -> float:
         """CPU µs per turn."""

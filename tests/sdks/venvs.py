@@ -23,9 +23,9 @@ VENVS: Final = ROOT / ".venvs"
 PATHS: Final = (ROOT / "instrumentation", ROOT / "tests")
 
 
-def python_of(name: str) -> Path:
+def python_of(name: str, sets: Path = SETS) -> Path:
     """The interpreter of a set's environment; installs it where that has not happened yet."""
-    requirements = SETS / f"{name}.txt"
+    requirements = sets / f"{name}.txt"
     key = hashlib.sha256(sys.version.encode() + requirements.read_bytes()).hexdigest()[:12]
     folder = VENVS / f"{name}-{key}"
     python = folder / "bin" / "python"

@@ -1,0 +1,1 @@
+"""The pinned sets that hold what Tollmeter is compared with, and the worker that runs in each."""

@@ -1,0 +1,154 @@
+"""What Tollmeter adds to a service beside what others add: in one process each, without sockets."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+from benchmarks.cpu import LOAD_CORE, SERVICE_CORE, pinned
+from benchmarks.paired import difference, share
+from benchmarks.peers.worker import CROWDED, PING, PLAIN, STREAM, WORKLOADS
+from benchmarks.worker import Worker
+from sdks.venvs import ROOT, python_of
+
+from tollmeter.cli.sample.server import running
+
+BARE, LEAN = "bare", "Tollmeter lean"
+COUNTS = {PING: 80, PLAIN: 25, STREAM: 3, CROWDED: 80}
+_SETS = Path(__file__).parent
+_PATHS = os.pathsep.join(map(str, (ROOT / "instrumentation", ROOT / "tests")))
+_SINK = "benchmarks.sink:create_sink"
+
+
+class Peer(NamedTuple):
+    """Who is measured, in which set, and which share of what it adds is ours to keep below, by workload."""
+
+    variant: str
+    requirements: str
+    bars: dict[str, int]
+
+
+OURS = Peer(LEAN, "otel", {})
+PEERS = (
+    Peer("contrib FastAPI", "otel", {PING: 12}),
+    Peer("contrib + GenAI OpenAI", "otel", {PLAIN: 20, STREAM: 25}),
+    Peer("ddtrace + LLM Observability", "ddtrace", {PLAIN: 20, STREAM: 18}),
+    Peer("Traceloop + contrib", "traceloop", {PLAIN: 30, STREAM: 60}),
+)
+_Values = dict[str, dict[str, list[float]]]
+
+
+def measure(rounds: int, progress: Callable[[str], None]) -> dict[str, object]:
+    """Interleaved rounds over all peers, each beside the bare service of its own set."""
+    with tempfile.TemporaryDirectory() as home, _workers(Path(home)) as workers:
+        taken: _Values = {name: {workload: [] for workload in WORKLOADS} for name in workers}
+        names = list(workers)
+        for index in range(-1, rounds):
+            progress(f"peers: round {index + 1} of {rounds}")
+            turn = index % len(names)
+            for workload in WORKLOADS:
+                for name in names[turn:] + names[:turn]:
+                    value = workers[name].run(workload, COUNTS[workload])
+                    if index >= 0:  # the first round warms up
+                        taken[name][workload].append(value)
+    return {"added": _added(taken), "bars": _bars(taken), "imports": _imports(max(5, rounds // 3))}
+
+
+@contextmanager
+def _workers(home: Path) -> Iterator[dict[str, Worker]]:
+    with ExitStack() as stack:
+        with pinned(LOAD_CORE):
+            sink = stack.enter_context(running(_SINK, {"PYTHONPATH": str(_SETS.parents[1])}))
+        workers: dict[str, Worker] = {}
+        with pinned(SERVICE_CORE):
+            for peer in (OURS, *PEERS):
+                python = python_of(peer.requirements, _SETS)
+                for name, variant in ((_bare(peer), BARE), (peer.variant, peer.variant)):
+                    if name not in workers:
+                        command = ("benchmarks.peers.worker", variant, sink.url, str(home))
+                        workers[name] = Worker(*command, python=python, path=_PATHS)
+        yield workers
+        for worker in workers.values():
+            worker.stop()
+
+
+def _bare(peer: Peer) -> str:
+    return f"{BARE} ({peer.requirements})"
+
+
+def _added(taken: _Values) -> dict[str, dict[str, dict[str, float]]]:
+    return {workload: {peer.variant: _row(taken, peer, workload) for peer in (OURS, *PEERS)} for workload in WORKLOADS}
+
+
+def _row(taken: _Values, peer: Peer, workload: str) -> dict[str, float]:
+    bare = taken[_bare(peer)][workload]
+    found = difference(bare, taken[peer.variant][workload])
+    return {"bare_us": median(bare), "added_us": found.median, "low": found.low, "high": found.high}
+
+
+def _bars(taken: _Values) -> list[dict[str, object]]:
+    """Every bar: the share of what a peer adds that is ours, and whether its upper end keeps below."""
+    rows: list[dict[str, object]] = []
+    for peer in PEERS:
+        for workload, times in peer.bars.items():
+            ours, theirs = taken[LEAN][workload], taken[peer.variant][workload]
+            found = share(taken[_bare(OURS)][workload], ours, taken[_bare(peer)][workload], theirs)
+            row = {"peer": peer.variant, "workload": workload, "times": 1 / found.median, "at_worst": 1 / found.high}
+            rows.append({**row, "bar": times, "met": found.high * times <= 1})
+    lean = taken[LEAN]
+    few, many = (difference(taken[_bare(OURS)][workload], lean[workload]) for workload in (PING, CROWDED))
+    met = many.median <= max(few.high, few.median * 1.1)
+    row = {"peer": "ourselves with 8 routes", "workload": CROWDED, "times": few.median / many.median, "at_worst": None}
+    return [*rows, {**row, "bar": 1, "met": met}]
+
+
+_BASE = "import time, fastapi, openai, decimal, uuid, msgspec"
+_OURS = f"{_BASE}, tollmeter.instrumentation"
+# Not ru_maxrss, which a child takes over from the process that started it.
+_TELL = "print(time.process_time_ns() / 1e6, int(open('/proc/self/statm').read().split()[1]) * 4096 / 1e6)"
+
+
+def _imports(rounds: int) -> dict[str, dict[str, float]]:
+    """CPU and memory that `import tollmeter.instrumentation` adds to a service that has FastAPI and the OpenAI SDK."""
+    python = python_of(OURS.requirements, _SETS)
+    told: dict[str, list[tuple[float, float]]] = {_BASE: [], _OURS: []}
+    with pinned(SERVICE_CORE):
+        for _ in range(rounds):
+            for program, values in told.items():
+                values.append(_imported(python, program))
+    found = {}
+    for index, what in enumerate(("cpu_ms", "rss_mb")):
+        row = difference([value[index] for value in told[_BASE]], [value[index] for value in told[_OURS]])
+        found[what] = {"added": row.median, "low": row.low, "high": row.high}
+    return found
+
+
+def _imported(python: Path, program: str) -> tuple[float, float]:
+    environ = os.environ | {"PYTHONPATH": _PATHS}
+    command: list[str | Path] = [python, "-c", f"{program}\n{_TELL}"]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
+    cpu, rss = done.stdout.split()
+    return float(cpu), float(rss)
+
+
+def versions() -> str:
+    """The versions of what is compared."""
+    wanted = (
+        "ddtrace",
+        "traceloop-sdk",
+        "opentelemetry-instrumentation-fastapi",
+        "opentelemetry-instrumentation-genai-openai",
+    )
+    pins = {line for path in sorted(_SETS.glob("*.txt")) for line in path.read_text().splitlines()}
+    return ", ".join(sorted(pin.replace("==", " ") for pin in pins if pin.partition("==")[0] in wanted))
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"{measure(3, lambda _: None)}\n")
