@@ -323,13 +323,16 @@ def test_the_second_forwarder_is_refused(home: Home) -> None:
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_child_does_not_keep_the_lock(home: Home) -> None:
     children = []
+    here, there = os.pipe()
 
     class Forks(MemoryLines):
         def send(self, lines: list[bytes]) -> Receipt:
             child = os.fork()
             if child == 0:
+                os.write(there, b".")
                 signal.pause()
             children.append(child)
+            os.read(here, 1)  # it has begun to run, and let go of what it inherited
             return super().send(lines)
 
     write(home, 1)
@@ -340,6 +343,8 @@ def test_a_forked_child_does_not_keep_the_lock(home: Home) -> None:
         for child in children:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
+        os.close(here)
+        os.close(there)
 
 
 FORKS = """

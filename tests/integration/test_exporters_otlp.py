@@ -377,9 +377,10 @@ def test_without_credentials_nothing_is_sent_and_nothing_lost(
 
 
 def test_an_old_span_moves_no_metric_of_the_agent(receiver: Receiver) -> None:
-    old = call(timestamp=NOW - timedelta(minutes=10))
-    long = call(timestamp=NOW - timedelta(minutes=10), latency_ms=599_000.0)
-    fresh = call()
+    now = datetime.now(UTC)  # not when the module was imported: that may be a minute ago
+    old = call(timestamp=now - timedelta(minutes=10))
+    long = call(timestamp=now - timedelta(minutes=10), latency_ms=599_000.0)
+    fresh = call(timestamp=now)
     DatadogTraces(settings(receiver)).ship(traces(old, long, fresh))
     marked = {span.span_id: span.resource.get("_dd.stats_computed") for span in receiver.spans}
     assert marked == {old.span_id: "true", long.span_id: None, fresh.span_id: None}

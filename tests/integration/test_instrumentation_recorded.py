@@ -170,4 +170,4 @@ def test_content_that_is_recorded_holds_to_the_schema(recorded: list[dict[str, A
         "aws.bedrock": 1,
         "azure.ai.openai": 2,
     }
-    assert sum(seen.values()) == 765
+    assert sum(seen.values()) == 814
