@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
@@ -96,14 +97,15 @@ def _error_type(error: BaseException) -> str:
     return "" if isinstance(error, SystemExit) and not error.code else name_of(error)
 
 
-class WorkBlock:
+class WorkBlock(ABC):
     """A `with` block, sync or async, whose inside is one request; a subclass says which."""
 
     def __init__(self) -> None:
         self._work: Work | None = None
 
+    @abstractmethod
     def _open(self, recorder: Recorder) -> Work:
-        raise NotImplementedError
+        """Begin the request."""
 
     def __enter__(self) -> Self:
         self._begin()

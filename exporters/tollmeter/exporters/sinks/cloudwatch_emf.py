@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from tollmeter.exporters.aws import is_in_doubt
-from tollmeter.exporters.derive.cloudwatch import embedded, namespaces
+from tollmeter.exporters.derive.cloudwatch import embedded
 from tollmeter.exporters.log_stream import MAX_BYTES, LogEvent, LogStreams, batches
 from tollmeter.exporters.sinks.base import InDoubtError
-from tollmeter.exporters.sinks.metered import MetricSink
-from tollmeter.model.metric_names import preset
+from tollmeter.exporters.sinks.cloudwatch_points import CloudWatchSink
 
 if TYPE_CHECKING:
     from tollmeter.exporters.derive.dimensions import DimensionBudget
@@ -22,7 +21,7 @@ _PER_VALUE: Final = 40
 _PER_POINT: Final = 400
 
 
-class CloudWatchEmf(MetricSink):
+class CloudWatchEmf(CloudWatchSink):
     """Puts documents of the embedded metric format into the group `<log group>/metrics`.
 
     Raises:
@@ -33,11 +32,7 @@ class CloudWatchEmf(MetricSink):
     name = "cloudwatch_emf"
 
     def __init__(self, settings: Settings, budget: DimensionBudget) -> None:
-        chosen = preset(settings.metric_preset)
-        aliases = chosen.cloudwatch if chosen else ()
-        super().__init__(settings, budget, aliases)
-        self._aliases = tuple(alias.name for alias in aliases)
-        self._namespaces = (settings.cloudwatch_namespace, chosen.namespace if chosen else "")
+        super().__init__(settings, budget)
         self._group = settings.cloudwatch_log_group.replace("{service}", "metrics")
         self._streams = LogStreams(settings, attempts=1)
 
@@ -50,7 +45,7 @@ class CloudWatchEmf(MetricSink):
         """Put the documents in one call, or more where they span a day."""
         documents = [
             LogEvent(document["_aws"]["Timestamp"], msgspec.json.encode(document))
-            for namespace, part in namespaces(points, self._aliases, *self._namespaces)
+            for namespace, part in self.by_namespace(points)
             for document in embedded(part, self.aggregator.sent, namespace)
         ]
         documents.sort(key=lambda document: document.time_ms)

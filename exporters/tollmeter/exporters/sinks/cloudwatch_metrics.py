@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from tollmeter.exporters.aws import client, is_in_doubt
-from tollmeter.exporters.derive.cloudwatch import MAX_VALUES, data, namespaces
+from tollmeter.exporters.derive.cloudwatch import MAX_VALUES, data
 from tollmeter.exporters.sinks.base import InDoubtError
-from tollmeter.exporters.sinks.metered import MetricSink
-from tollmeter.model.metric_names import preset
+from tollmeter.exporters.sinks.cloudwatch_points import CloudWatchSink
 
 if TYPE_CHECKING:
     from tollmeter.exporters.derive.dimensions import DimensionBudget
@@ -20,7 +19,7 @@ _MAX_NUMBERS: Final = 12_000
 """Values and labels of one call: CloudWatch takes 1 MB, and the longest JSON number has about 24 characters."""
 
 
-class CloudWatchMetrics(MetricSink):
+class CloudWatchMetrics(CloudWatchSink):
     """Puts the metrics of the registry.
 
     Raises:
@@ -31,11 +30,7 @@ class CloudWatchMetrics(MetricSink):
     name = "cloudwatch_metrics"
 
     def __init__(self, settings: Settings, budget: DimensionBudget) -> None:
-        chosen = preset(settings.metric_preset)
-        aliases = chosen.cloudwatch if chosen else ()
-        super().__init__(settings, budget, aliases)
-        self._aliases = tuple(alias.name for alias in aliases)
-        self._namespaces = (settings.cloudwatch_namespace, chosen.namespace if chosen else "")
+        super().__init__(settings, budget)
         self._client = client("cloudwatch", settings, attempts=1)
 
     def fits(self, points: Points) -> bool:
@@ -46,7 +41,7 @@ class CloudWatchMetrics(MetricSink):
 
     def post(self, points: Points) -> None:
         """Put the points; those of a preset are a call of their own, to its namespace."""
-        for index, (namespace, part) in enumerate(namespaces(points, self._aliases, *self._namespaces)):
+        for index, (namespace, part) in enumerate(self.by_namespace(points)):
             self._put(namespace, list(data(part, self.aggregator.sent)), first=index == 0)
 
     def close(self) -> None:

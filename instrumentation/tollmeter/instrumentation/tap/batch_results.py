@@ -6,6 +6,7 @@ fetch is not even written. A batch tells no latency: it is 0.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,7 +34,7 @@ _OPERATIONS: Final = {
 }
 
 
-class _LineReader(Reader):
+class _LineReader(Reader, ABC):
     """Results of a JSON document a line; a file whose first line is of another kind is left alone."""
 
     done = False
@@ -60,9 +61,9 @@ class _LineReader(Reader):
         """The last line may have no end."""
         self._read_lines(self._lines.rest())
 
+    @abstractmethod
     def read_line(self, line: bytes, number: int) -> bool:
         """Read one line; False where it is no result."""
-        raise NotImplementedError
 
     def _read_lines(self, whole: bytes) -> None:
         for line in whole.splitlines():
