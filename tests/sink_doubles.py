@@ -91,19 +91,17 @@ class _Handler(BaseHTTPRequestHandler):
         if mood in ("429", "500"):
             self._send(int(mood), {}, b'{"__type":"AsTold","message":"as told"}')
         elif mood == "garbage":
-            self._send(200, {"content-type": "text/html"}, self.double.garbage)
+            self._send(200, {"content-type": "text/html"}, self.double.garbage, known=False)
         else:
             self._send(*self.double.answer(self, body))
 
     do_GET = do_HEAD = do_PUT = do_POST = _serve  # noqa: N815  the base class names them so
 
-    def _send(self, status: int, headers: dict[str, str], body: bytes) -> None:
+    def _send(self, status: int, headers: dict[str, str], body: bytes, *, known: bool = True) -> None:
+        ids = {"x-amzn-requestid": "r-1", "x-amz-request-id": "r-1"} if known else {}
         try:
             self.send_response(status)
-            for name, value in {"x-amzn-requestid": "r-1", "x-amz-request-id": "r-1"}.items():
-                if self.double.mood != "garbage":
-                    self.send_header(name, value)
-            for name, value in headers.items():
+            for name, value in (ids | headers).items():
                 self.send_header(name, value)
             self.send_header("connection", "close")
             self.send_header("content-length", str(len(body)))
