@@ -16,6 +16,7 @@ from tollmeter.etl.read import Part, read_parts
 from tollmeter.etl.report import Tally
 from tollmeter.etl.rows import ORIGIN, ledger_rows
 from tollmeter.etl.runs import land_run
+from tollmeter.etl.tombstones import Tombstones
 from tollmeter.model.errors import InvariantError
 from tollmeter.model.events import Run
 from tollmeter.model.ids import imported_event_id
@@ -26,6 +27,7 @@ from tollmeter.model.names import (
     TABLE_QUARANTINE,
     TABLE_REQUESTS,
     TABLE_RUNS,
+    TABLE_TOMBSTONES,
 )
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
 COMPONENT: Final = "etl"
 _EVENTS_IN_ORDER: Final = (TABLE_EVALUATIONS, TABLE_RUNS, TABLE_REQUESTS, TABLE_LLM_CALLS)
+_COUNTS: Final = ("objects", "lines", "landed", "duplicates", "quarantined", "forgotten")
 _ROLLED_UP: Final = (TABLE_REQUESTS, TABLE_LLM_CALLS)
 
 
@@ -54,6 +57,7 @@ class Batch:
     landed: Counter[int] = field(default_factory=Counter)
     duplicates: Counter[int] = field(default_factory=Counter)
     quarantined: Counter[int] = field(default_factory=Counter)
+    forgotten: Counter[int] = field(default_factory=Counter)
 
     def carry_out(self, done: Callable[[], None]) -> Tally:
         """Read, land and account for all objects of the plan; what an earlier attempt committed is not redone.
@@ -63,7 +67,8 @@ class Batch:
             ConflictError: other writers were faster at every attempt.
         """
         started = monotonic()
-        for part in read_parts(self.plan, self.home.raw, done):
+        tombstones = Tombstones.of(self.tables[TABLE_TOMBSTONES])
+        for part in read_parts(self.plan, self.home.raw, done, tombstones):
             self._land(part)
         self.tally.objects = len(self.plan.objects)
         self._check()
@@ -76,6 +81,7 @@ class Batch:
         self.lines += part.lines
         self.duplicates += part.duplicates
         self.quarantined += part.quarantined
+        self.forgotten += part.forgotten
         quarantine = self.tables[TABLE_QUARANTINE]
         land_once(quarantine, part.quarantine, part.part_id)
         for name in _EVENTS_IN_ORDER:
@@ -95,10 +101,10 @@ class Batch:
 
     def _check(self) -> None:
         """Iceberg's own counts on one side, the lines read on the other: neither is derived from the other."""
-        self.tally.duplicates = self.duplicates.total()
+        self.tally.duplicates, self.tally.forgotten = self.duplicates.total(), self.forgotten.total()
         self.tally.report(0.0).check()
         for row in self._accounts():
-            if row["lines"] != row["landed"] + row["duplicates"] + row["quarantined"]:
+            if row["lines"] != row["landed"] + row["duplicates"] + row["quarantined"] + row["forgotten"]:
                 raise InvariantError(f"{row['object_key']}: {row}")
 
     def _accounts(self) -> list[dict[str, Any]]:
@@ -110,6 +116,7 @@ class Batch:
                 "landed": self.landed[origin],
                 "duplicates": self.duplicates[origin],
                 "quarantined": self.quarantined[origin],
+                "forgotten": self.forgotten[origin],
             }
             for origin, planned in enumerate(self.plan.objects)
         ]
@@ -117,7 +124,7 @@ class Batch:
     def _record_run(self, seconds: float) -> None:
         """The run's own row, beside the rows it landed and not among them."""
         report = self.tally.report(seconds)
-        counts = {name: getattr(report, name) for name in ("objects", "lines", "landed", "duplicates", "quarantined")}
+        counts = {name: getattr(report, name) for name in _COUNTS}
         event = Run(
             event_id=imported_event_id("tollmeter.etl", self.plan.batch_id),
             timestamp=self.plan.planned_at,

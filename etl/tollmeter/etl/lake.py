@@ -7,8 +7,8 @@ from datetime import date
 from typing import TYPE_CHECKING, Final
 
 from tollmeter.model.arrow import arrow_schema
-from tollmeter.model.derived import DERIVED_TABLES
-from tollmeter.model.names import EVENT_TABLES, TABLE_LEDGER
+from tollmeter.model.derived import DERIVED_TABLES, UNPARTITIONED_TABLES
+from tollmeter.model.names import EVENT_TABLES
 from tollmeter.sql.catalog import NAMESPACE, open_catalog
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def _add_columns(table: Table, name: str) -> None:
 def _create(catalog: Catalog, name: str, properties: dict[str, str]) -> Table:
     creation = catalog.create_table_transaction((NAMESPACE, name), schema=arrow_schema(name), properties=properties)
     with creation:
-        if name != TABLE_LEDGER:
+        if name not in UNPARTITIONED_TABLES:
             with creation.update_spec() as spec:
                 spec.add_identity("event_date")
     return catalog.load_table((NAMESPACE, name))

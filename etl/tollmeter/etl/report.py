@@ -17,6 +17,7 @@ class RunReport:
     landed: int = 0
     duplicates: int = 0
     quarantined: int = 0
+    forgotten: int = 0
     by_table: dict[str, int] = field(default_factory=dict)
     quarantined_by_reason: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
@@ -24,7 +25,7 @@ class RunReport:
     @property
     def holds(self) -> bool:
         """Whether every line read is accounted for, once."""
-        return self.lines == self.landed + self.duplicates + self.quarantined
+        return self.lines == self.landed + self.duplicates + self.quarantined + self.forgotten
 
     @property
     def equation(self) -> str:
@@ -33,8 +34,11 @@ class RunReport:
         >>> RunReport(lines=3, landed=2, duplicates=1).equation
         'lines read = rows landed + duplicates + quarantined: 3 = 2 + 1 + 0'
         """
-        sides = f"{self.lines} {'=' if self.holds else '≠'} {self.landed} + {self.duplicates} + {self.quarantined}"
-        return f"lines read = rows landed + duplicates + quarantined: {sides}"
+        parts = {"rows landed": self.landed, "duplicates": self.duplicates, "quarantined": self.quarantined}
+        if self.forgotten:
+            parts["forgotten"] = self.forgotten
+        sides = f"{self.lines} {'=' if self.holds else '≠'} {' + '.join(map(str, parts.values()))}"
+        return f"lines read = {' + '.join(parts)}: {sides}"
 
     def check(self) -> None:
         """Nothing, when the invariant holds.
@@ -54,6 +58,7 @@ class Tally:
     lines: int = 0
     duplicates: int = 0
     quarantined: int = 0
+    forgotten: int = 0
     by_table: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
 
@@ -63,6 +68,7 @@ class Tally:
         self.lines += other.lines
         self.duplicates += other.duplicates
         self.quarantined += other.quarantined
+        self.forgotten += other.forgotten
         self.by_table += other.by_table
         self.reasons += other.reasons
 
@@ -74,6 +80,7 @@ class Tally:
             landed=self.by_table.total(),
             duplicates=self.duplicates,
             quarantined=self.quarantined,
+            forgotten=self.forgotten,
             by_table=dict(self.by_table),
             quarantined_by_reason=dict(self.reasons),
             seconds=seconds,

@@ -1,4 +1,4 @@
-"""Columns of the tables that the ETL derives: quarantine, ledger, hourly rollups and hours of commitments.
+"""Columns of the tables that the ETL derives: quarantine, ledger, hourly rollups, hours of commitments and tombstones.
 
 Kept beside the event columns so that whoever writes these tables and whoever queries them read one definition.
 """
@@ -16,6 +16,7 @@ from tollmeter.model.names import (
     TABLE_ROLLUP_CALLS,
     TABLE_ROLLUP_LATENCY,
     TABLE_ROLLUP_REQUESTS,
+    TABLE_TOMBSTONES,
 )
 
 LATENCY_GAMMA: Final = 1.02
@@ -24,7 +25,7 @@ LATENCY_GAMMA: Final = 1.02
 _Q, _L = (TABLE_QUARANTINE,), (TABLE_LEDGER,)
 _RC, _RR, _RL = (TABLE_ROLLUP_CALLS,), (TABLE_ROLLUP_REQUESTS,), (TABLE_ROLLUP_LATENCY,)
 _ROLLUPS: Final = _RC + _RR + _RL
-_H = (TABLE_COMMITMENTS,)
+_H, _T = (TABLE_COMMITMENTS,), (TABLE_TOMBSTONES,)
 
 DERIVED_COLUMNS: Final[tuple[Column, ...]] = (
     Column("object_key", "string", "", "raw object the line stands in, relative to raw/", _Q + _L, required=True),
@@ -37,6 +38,9 @@ DERIVED_COLUMNS: Final[tuple[Column, ...]] = (
     Column("landed", "int", "rows", "rows landed in the event tables", _L, required=True),
     Column("duplicates", "int", "lines", "lines whose event_id had landed before", _L, required=True),
     Column("quarantined", "int", "lines", "lines that went to quarantine", _L, required=True),
+    Column("forgotten", "int", "lines", "lines dropped because their user or tenant was forgotten", _L),
+    Column("kind", "string", "", "what was forgotten: user_id or tenant_id", _T, required=True),
+    Column("digest", "string", "", "HMAC-SHA256 of the id under the key of this lake; the id itself is nowhere", _T, required=True),
     Column("event_date", "date", "UTC", "day of the rows; for quarantine the day of ingestion", _Q + _ROLLUPS + _H, required=True),
     Column("hour", "timestamp", "UTC", "start of the hour", _ROLLUPS + _H, required=True),
     Column("metric", "string", "", "http.duration_ms, llm.latency_ms or llm.ttft_ms", _RL, required=True),
@@ -74,11 +78,14 @@ DERIVED_COLUMNS: Final[tuple[Column, ...]] = (
     Column("client_disconnects", "int", "requests", "clients that left early", _RR, required=True),
     Column("bucket", "int", "", "log bucket: ceil(ln(ms) / ln(1.02)); values below 0.001 ms count as that", _RL, required=True),
     Column("count", "int", "", "values in the bucket", _RL, required=True),
-    Column("ingested_at", "timestamp", "UTC", "when the row was written", _Q + _L, required=True),
+    Column("ingested_at", "timestamp", "UTC", "when the row was written", _Q + _L + _T, required=True),
     Column("batch_id", "string", "", "the ETL batch that wrote the row", _Q + _L, required=True),
 )  # fmt: skip
 
-DERIVED_TABLES: Final = (*_Q, *_L, *_ROLLUPS, *_H)
+DERIVED_TABLES: Final = (*_Q, *_L, *_ROLLUPS, *_H, *_T)
+
+UNPARTITIONED_TABLES: Final = (*_L, *_T)
+"""The tables without a partition by `event_date`."""
 
 
 def bucket_of(value_ms: float) -> int:
