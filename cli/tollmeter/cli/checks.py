@@ -16,6 +16,7 @@ from tollmeter.instrumentation.tap import TAPPED
 from tollmeter.model.home import Home
 from tollmeter.model.settings import PREFIX, Settings
 from tollmeter.model.spool import CLOSED_SUFFIX, open_segments, read_lines
+from tollmeter.sql.catalog import has_lake
 
 _NETWORK_FS: Final = frozenset({"nfs", "nfs4", "cifs", "smb3", "fuse.sshfs", "efs", "glusterfs", "ceph"})
 _UNTAPPED: Final = {
@@ -49,7 +50,7 @@ def first_event(home: Home, settings: Settings) -> Iterator[Finding]:
     del settings
     spooled = list(home.spool.glob(f"*/*{CLOSED_SUFFIX}"))
     raw = list(home.raw.glob("dt=*/hour=*/*.jsonl*"))
-    landed = (home.lake / "catalog.sqlite").exists()
+    landed = has_lake(home)
     if not (spooled or raw or landed):
         yield Finding("first event", "finding", f"none below {home.path}; start the service and send it a request")
         return

@@ -21,7 +21,9 @@ def models_in_lake(home: Home, book: PriceBook, since: str) -> list[ModelSeen]:
     Raises:
         SettingError: `since` is no day.
     """
-    if not home.lake.exists():
+    from tollmeter.sql.catalog import has_lake
+
+    if not has_lake(home):
         return []
     from tollmeter.etl.repricing import models_seen
     from tollmeter.sql.parameters import Parameter

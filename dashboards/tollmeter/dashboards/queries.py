@@ -72,17 +72,10 @@ class Lake:
 
 def _versions(catalog: Catalog) -> tuple[str, ...]:
     """Where the metadata of each table stands: a commit moves it."""
-    from pyiceberg.exceptions import NoSuchTableError
+    from tollmeter.sql.catalog import find_table
 
-    from tollmeter.sql.catalog import NAMESPACE
-
-    found = []
-    for table in EVENT_TABLES:
-        try:
-            found.append(catalog.load_table((NAMESPACE, table)).metadata_location)
-        except NoSuchTableError:
-            found.append("")
-    return tuple(found)
+    tables = (find_table(catalog, name) for name in EVENT_TABLES)
+    return tuple(table.metadata_location if table else "" for table in tables)
 
 
 def _board(engine: Engine, selection: Selection, span: Window) -> Board:

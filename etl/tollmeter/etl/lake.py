@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 from tollmeter.model.arrow import arrow_schema
 from tollmeter.model.derived import DERIVED_TABLES, UNPARTITIONED_TABLES
 from tollmeter.model.names import EVENT_TABLES
-from tollmeter.sql.catalog import NAMESPACE, open_catalog
+from tollmeter.sql.catalog import find_table, has_lake, namespace_of, open_catalog
+from tollmeter.sql.places import open_place
 
 if TYPE_CHECKING:
     import duckdb
@@ -38,11 +39,11 @@ def open_tables(home: Home, codec: str) -> dict[str, Table]:
 
 def existing_tables(home: Home) -> dict[str, Table]:
     """The tables that exist, by name; nothing is created in a home without a lake."""
-    if not home.lake.exists():
+    if not has_lake(home):
         return {}
     catalog = open_catalog(home)
-    found = {identifier[-1] for identifier in catalog.list_tables(NAMESPACE)}
-    return {name: catalog.load_table((NAMESPACE, name)) for name in TABLES if name in found}
+    found = {identifier[-1] for identifier in catalog.list_tables(namespace_of(catalog))}
+    return {name: catalog.load_table((namespace_of(catalog), name)) for name in TABLES if name in found}
 
 
 def snapshots_of(table: Table, batch_id: str) -> list[Snapshot]:
@@ -61,7 +62,7 @@ def summary_count(snapshot: Snapshot | None, name: str) -> int:
 
 
 def data_files(table: Table, days: Collection[date] | None = None) -> list[str]:
-    """Paths of the Parquet files of a table, of some days or of all."""
+    """The Parquet files of a table, of some days or of all, as `connect` reads them: local paths, or `s3://`."""
     from pyiceberg.expressions import AlwaysTrue
 
     chosen = AlwaysTrue() if days is None else "event_date IN (" + ", ".join(f"'{day}'" for day in sorted(days)) + ")"
@@ -85,20 +86,19 @@ def local_path(uri: str) -> str:
 
 
 def connect(home: Home) -> duckdb.DuckDBPyConnection:
-    """DuckDB in memory, spilling below the home."""
+    """DuckDB in memory, spilling below the home, that reads the data files of the home's lake wherever it stands."""
     import duckdb
 
-    return duckdb.connect(
+    connection = duckdb.connect(
         config={"temp_directory": str(home.state / "etl" / "tmp"), "preserve_insertion_order": "false"}
     )
+    open_place(home).attach(connection)
+    return connection
 
 
 def _open(catalog: Catalog, name: str, wanted: dict[str, str]) -> Table:
-    from pyiceberg.exceptions import NoSuchTableError
-
-    try:
-        table = catalog.load_table((NAMESPACE, name))
-    except NoSuchTableError:
+    table = find_table(catalog, name)
+    if table is None:
         return _create(catalog, name, wanted)
     if any(table.properties.get(key) != value for key, value in wanted.items()):
         with table.transaction() as change:
@@ -119,9 +119,15 @@ def _add_columns(table: Table, name: str) -> None:
 
 
 def _create(catalog: Catalog, name: str, properties: dict[str, str]) -> Table:
-    creation = catalog.create_table_transaction((NAMESPACE, name), schema=arrow_schema(name), properties=properties)
-    with creation:
-        if name not in UNPARTITIONED_TABLES:
-            with creation.update_spec() as spec:
-                spec.add_identity("event_date")
-    return catalog.load_table((NAMESPACE, name))
+    from pyiceberg.exceptions import CommitFailedException, TableAlreadyExistsError
+
+    identifier = (namespace_of(catalog), name)
+    creation = catalog.create_table_transaction(identifier, schema=arrow_schema(name), properties=properties)
+    try:
+        with creation:
+            if name not in UNPARTITIONED_TABLES:
+                with creation.update_spec() as spec:
+                    spec.add_identity("event_date")
+    except (CommitFailedException, TableAlreadyExistsError):
+        pass  # another process made it first
+    return catalog.load_table(identifier)

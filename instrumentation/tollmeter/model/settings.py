@@ -118,6 +118,13 @@ def _statsd(value: str) -> str:
     return value
 
 
+def _lake(value: str) -> str:
+    scheme, sign, rest = value.partition("://")
+    if (sign and scheme != "s3") or (sign and not rest.partition("/")[0]) or "?" in rest or "#" in rest:
+        raise ValueError(value)
+    return value.rstrip("/") or value
+
+
 def _choice(*allowed: str) -> Callable[[str], str]:
     def parse(value: str) -> str:
         return {name: name for name in allowed}[value.strip().lower()]
@@ -140,6 +147,7 @@ _ALLOWED: Final[dict[Callable[[str], object], str]] = {
     _names: "names separated by commas",
     _plain_hosts: "hosts without port, *.suffix, or *, separated by commas",
     _styles: "some of tracecontext, xray, datadog, separated by commas, or none",
+    _lake: "a folder, or an address such as s3://bucket/lake",
     _statsd: "an address such as udp://localhost:8125 or unix:///var/run/datadog/dsd.socket",
 }
 
@@ -326,6 +334,19 @@ class Settings:
     )
     datadog_log_ids: bool = _row(
         False, _bool, "put dd.trace_id, dd.span_id, dd.service, dd.env and dd.version on log lines of the log sinks"
+    )
+    lake_url: str = _row(
+        "", _lake, "where the lake is: a folder, or s3://bucket/prefix; empty means the folder lake below the home"
+    )
+    catalog: str = _row(
+        "auto",
+        _choice("auto", "sqlite", "glue"),
+        "the lake's Iceberg catalog: a SQLite file, or AWS Glue; auto takes glue where the lake is on S3",
+    )
+    glue_database: str = _row("tollmeter", _text, "Glue database of the lake's tables")
+    role_arn: str = _row("", _text, "IAM role that the lake and its sources are read and written under; empty: our own")
+    endpoint_url: str = _row(
+        "", _text, "endpoint of S3, Glue, SQS and STS for the lake, such as a VPC endpoint", env="AWS_ENDPOINT_URL"
     )
     parquet_codec: str = _row(
         "zstd", _choice("zstd", "snappy", "gzip", "none"), "Parquet compression; snappy where Redshift Spectrum reads"

@@ -13,6 +13,7 @@ from tollmeter.sql.catalog import open_catalog
 from tollmeter.sql.dialect import to_duckdb
 from tollmeter.sql.lake_views import LakeViews
 from tollmeter.sql.named import load
+from tollmeter.sql.places import open_place
 
 if TYPE_CHECKING:
     import duckdb
@@ -31,12 +32,14 @@ class DuckDBEngine:
         self._catalog = open_catalog(home)
         self._views = LakeViews(self._catalog)
         self._connection = _connect()
+        place = open_place(home)
+        place.attach(self._connection)
         self._lock = Lock()
         self._connection.execute("CREATE SCHEMA spectrum_schema")
         self.refresh()
         for file, name in VIEWS.items():
             self._connection.execute(f"CREATE VIEW {name} AS {_view_text(file)}")
-        _confine(self._connection, home)
+        _confine(self._connection, place.warehouse)
 
     def query(self, name: str, **params: Any) -> pa.Table:
         """The result of a named query; parameters left out take the defaults of its header.
@@ -97,8 +100,8 @@ def _connect() -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def _confine(connection: duckdb.DuckDBPyConnection, home: Home) -> None:
-    folder = str(home.lake).replace("'", "''")
+def _confine(connection: duckdb.DuckDBPyConnection, warehouse: str) -> None:
+    folder = warehouse.replace("'", "''")
     connection.execute(f"SET allowed_directories = ['{folder}']")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")

@@ -8,7 +8,7 @@ from tollmeter.model.arrow import arrow_schema
 from tollmeter.model.derived import DERIVED_TABLES
 from tollmeter.model.errors import DataError
 from tollmeter.model.names import EVENT_TABLES
-from tollmeter.sql.catalog import NAMESPACE
+from tollmeter.sql.catalog import find_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,21 +40,13 @@ class LakeViews:
         return [statement for table in TABLES if (statement := self._view_if_changed(table))]
 
     def _view_if_changed(self, name: str) -> str:
-        table = self._load(name)
+        table = find_table(self._catalog, name)
         version = table.metadata_location if table else "absent"
         if self._seen.get(name) == version:
             return ""
         statement = view_of(name, table)
         self._seen[name] = version
         return statement
-
-    def _load(self, name: str) -> Table | None:
-        from pyiceberg.exceptions import NoSuchTableError
-
-        try:
-            return self._catalog.load_table((NAMESPACE, name))
-        except NoSuchTableError:
-            return None
 
 
 def view_of(name: str, table: Table | None, files: list[str] | None = None) -> str:

@@ -1,0 +1,1 @@
+"""Iceberg catalogs: one file per kind."""
