@@ -49,31 +49,42 @@ class HttpDouble(Double):
 
     def __init__(self, variables: tuple[str, ...]) -> None:
         self.mood = WELL
-        self._server = self._listen(0)
-        self.port = self._server.server_port
-        self.env = dict.fromkeys(variables, f"http://127.0.0.1:{self.port}")
+        # Holds the port while nobody listens: one that is let go may be anybody's, and be taken, a moment later.
+        self._keeper = socket.socket()
+        self._keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        self._keeper.bind(("127.0.0.1", 0))
+        self._server = self._listen()
+        self.env = dict.fromkeys(variables, f"http://127.0.0.1:{self._server.server_port}")
 
-    def _listen(self, port: int) -> ThreadingHTTPServer:
-        handler = type("Handler", (_Handler,), {"double": self})
-        server = ThreadingHTTPServer(("127.0.0.1", port), handler)
-        server.daemon_threads = True
+    def _listen(self) -> ThreadingHTTPServer:
+        server = _Server(self._keeper.getsockname(), type("Handler", (_Handler,), {"double": self}))
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         return server
 
     def turn(self, mood: str) -> None:
         before, self.mood = self.mood, mood
         if mood == "refuse" and before != "refuse":
-            self.close()
+            self._stop()
         elif before == "refuse" and mood != "refuse":
-            self._server = self._listen(self.port)
+            self._server = self._listen()
 
-    def close(self) -> None:
+    def _stop(self) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+    def close(self) -> None:
+        self._stop()
+        self._keeper.close()
 
     @abstractmethod
     def answer(self, asked: _Handler, body: bytes) -> tuple[int, dict[str, str], bytes]:
         """Keep what came, and answer."""
+
+
+class _Server(ThreadingHTTPServer):
+    allow_reuse_port = True
+    daemon_threads = True
+    request_queue_size = 64  # one that overflows costs the caller a second
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -81,7 +92,11 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"  # boto3 waits a second for the 100 that 1.0 does not give
 
     def _serve(self) -> None:
-        body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        length = int(self.headers.get("content-length") or 0)
+        body = self.rfile.read(length)
+        if len(body) < length:  # the caller has gone amid its request, which nobody keeps
+            self.close_connection = True
+            return
         mood = self.double.mood
         if mood == "hang":
             while self.double.mood == "hang":
@@ -267,27 +282,38 @@ class StatsdDouble(Double):
             elif self._mood == WELL:
                 self._read()
             elif self._mood != "hang" and self._socket.fileno() >= 0:
-                self._path.unlink()
-                while self._read():  # what the socket holds when it is closed would be lost, as when an Agent dies
-                    pass
-                self._socket.close()
+                self._leave()
             else:
                 time.sleep(0.02)
+        if self._socket.fileno() >= 0:
+            self._leave()
+
+    def _leave(self) -> None:
+        self._path.unlink()
+        # From here on a sender is told; what it sent before would be lost with the socket, as when an Agent dies.
+        self._socket.shutdown(socket.SHUT_RD)
+        while self._read():
+            pass
         self._socket.close()
 
     def _read(self) -> bool:
         try:
-            self.samples += parsed(self._socket.recv(1 << 16))
+            datagram = self._socket.recv(1 << 16)
         except TimeoutError:
             return False
-        return True
+        self.samples += parsed(datagram) if datagram else ()
+        return bool(datagram)
 
     def turn(self, mood: str) -> None:
         self._mood = mood
 
-    def close(self) -> None:
+    def settle(self) -> None:
+        """Read what was sent, and no more from then on."""
         self._closed = True
         self._thread.join()
+
+    def close(self) -> None:
+        self.settle()
         self._folder.cleanup()
 
     def total(self, name: str) -> float:
@@ -295,24 +321,25 @@ class StatsdDouble(Double):
 
 
 class RawDouble(Double):
-    """The raw folder: in any mood but well a file lies where the folder belongs."""
+    """The raw folder: in any mood but well a file lies where the folder belongs.
+
+    It is a link that is turned at once: between two steps the sink could make the folder anew.
+    """
 
     def __init__(self, home: Home) -> None:
         self.env = {}
-        self._raw, self._away = home.raw, home.path / "away"
+        self._raw, self._kept, self._nothing = home.raw, home.path / "kept", home.path / "nothing"
+        self._kept.mkdir()
+        self._nothing.touch()
+        self.turn(WELL)
 
     def turn(self, mood: str) -> None:
-        if mood == WELL and self._raw.is_file():
-            self._raw.unlink()
-            if self._away.exists():
-                self._away.rename(self._raw)
-        elif mood != WELL and not self._raw.is_file():
-            if self._raw.exists():
-                self._raw.rename(self._away)
-            self._raw.write_text("")
+        link = self._raw.with_suffix(".new")
+        link.symlink_to(self._kept if mood == WELL else self._nothing)
+        link.replace(self._raw)
 
     def ids(self) -> list[str]:
-        bodies = [zstandard.decompress(path.read_bytes()) for path in self._raw.rglob("*.zst")]
+        bodies = [zstandard.decompress(path.read_bytes()) for path in self._kept.rglob("*.zst")]
         return _ids(line for body in bodies for line in body.splitlines())
 
 

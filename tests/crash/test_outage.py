@@ -214,6 +214,7 @@ def judge(found: dict[str, Any], report: dict[str, Any], requests: list[str]) ->
         arrived = sum(found[double].by_minute("http.requests").values())
         told = counts[sink]
         assert told["acknowledged"] <= arrived <= told["acknowledged"] + told["in_doubt"], sink
+    found["statsd"].settle()
     told, arrived = counts["datadog_metrics"], found["statsd"].total("tollmeter.http.requests")
     assert told["acknowledged"] <= arrived <= told["acknowledged"] + told["in_doubt"]
     for sink, double in (("otlp", "otlp"), ("datadog_traces", "agent")):

@@ -19,7 +19,8 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from tollmeter.exporters.cursor import cursor_file
+from tollmeter.exporters.cursor import Cursors, cursor_file
+from tollmeter.exporters.feed import LineFeed
 from tollmeter.exporters.forwarder import Forwarder
 from tollmeter.exporters.lock import lock_file
 from tollmeter.exporters.reader import Segment, SpoolReader
@@ -491,6 +492,31 @@ def test_lines_that_are_held_are_settled_when_they_are_flushed(home: Home) -> No
         10, 9, 1, 1,
     ]  # fmt: skip
     assert report.held == {}
+
+
+def test_a_sink_whose_held_lines_are_shipped_at_last_has_recovered(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tollmeter.exporters.feed._FIRST_PAUSE_S", 0.0)
+
+    class Recovering(Holding):
+        def flush(self, *, final: bool) -> Receipt:
+            if self.failure:
+                self.failure = None
+                return Receipt(acknowledged=0, error="not yet")
+            return super().flush(final=final)
+
+    sink, cursors = Recovering(), Cursors(tmp_path / "cursors.sqlite")
+    feed = LineFeed(sink, cursors)
+    write(home, 10)
+    segments = SpoolReader(home.spool).segments(closed_only=True)
+    sink.failure = ConnectionError()
+    assert not feed.turn(segments, hurry=True)
+    assert feed.error == "not yet"
+    assert not feed.turn(segments, hurry=True)
+    assert feed.error == ""
+    assert cursors.held() == {}
+    cursors.close()
 
 
 def test_lines_still_held_at_the_end_or_at_a_kill_are_in_doubt(home: Home) -> None:

@@ -151,6 +151,18 @@ def test_the_raw_folder_never_overwrites(tmp_path: Path) -> None:
     assert [path.name for path in target.parent.iterdir()] == ["s1.jsonl.zst"]
 
 
+def test_an_attempt_that_ended_between_two_steps_leaves_an_object_that_no_later_one_writes_to(tmp_path: Path) -> None:
+    source, key = tmp_path / "s1.jsonl", "dt=2026-03-01/hour=00/s1.jsonl.zst"
+    source.write_bytes(b'{"a":1}\n')
+    target = tmp_path / "raw" / key
+    target.parent.mkdir(parents=True)
+    target.write_bytes(b"there first")
+    target.with_name(".s1.jsonl.zst.tmp").hardlink_to(target)  # killed before its hidden name was removed
+    RawFolder(tmp_path / "raw").store(source, key)
+    assert target.read_bytes() == b"there first"
+    assert [path.name for path in target.parent.iterdir()] == ["s1.jsonl.zst"]
+
+
 def test_the_raw_folder_finds_objects_of_today_and_yesterday(tmp_path: Path) -> None:
     sink = RawFolder(tmp_path / "raw")
     for key in ("dt=2026-02-28/hour=23/a.jsonl.zst", "dt=2026-02-27/hour=23/b.jsonl.zst"):

@@ -185,6 +185,8 @@ class LineFeed(Feed):
             self._cursors.release(self.name, receipt.held, _counts(receipt))
         if receipt.error:
             raise _PartTakenError(receipt.error)
+        if receipt.held < 0:
+            self._succeed()
 
     def _deliver_batch(self, segment: Segment) -> bool:
         offset = self._cursors.offset(self.name, segment.segment_id)

@@ -52,6 +52,8 @@ class RawFolder:
         target = self._root / key
         target.parent.mkdir(parents=True, exist_ok=True)
         hidden = _hidden(target)
+        # One left behind may be the object itself under its other name, where an attempt ended between two steps.
+        hidden.unlink(missing_ok=True)
         try:
             self._compress(source, hidden)
             target.hardlink_to(hidden)
