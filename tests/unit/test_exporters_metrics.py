@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -218,6 +219,30 @@ def test_a_call_in_doubt_is_passed_and_one_that_failed_is_sent_again(tmp_path: P
     with pytest.raises(ConnectionError):
         sink.send(lines(1))
     assert total(sink) == 2
+
+
+def test_points_that_have_gone_are_not_sent_again_because_the_list_of_labels_cannot_be_kept(tmp_path: Path) -> None:
+    sink = Kept(tmp_path / "away" / "home")
+    (tmp_path / "away").write_text("a file where the folder belongs")
+    assert sink.send(lines(3)).acknowledged == 3
+    assert sink.send(lines(1)).acknowledged == 1
+    assert total(sink) == 4
+
+
+def test_sinks_in_threads_of_their_own_keep_one_list(tmp_path: Path) -> None:
+    path = tmp_path / "d.json"
+
+    def save(number: int) -> None:
+        budget = DimensionBudget(path, limit=10**6)
+        for turn in range(150):
+            budget.admit("route", f"/{number}/{turn}")
+            budget.save()
+
+    with ThreadPoolExecutor(3) as pool:
+        for done in [pool.submit(save, number) for number in range(3)]:
+            done.result()
+    assert DimensionBudget(path, limit=0).admit("route", "/0/0") == "/0/0"
+    assert [each.name for each in tmp_path.iterdir()] == ["d.json"]
 
 
 def test_lines_are_timely_by_the_clock_of_the_sink(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -75,14 +76,24 @@ class DimensionBudget:
                 self._changed = True
 
     def save(self) -> None:
-        """Write the list where it changed, with what other hosts have added since."""
+        """Write the list where it changed, with what other hosts have added since.
+
+        Raises:
+            OSError: it cannot be written; it is tried again the next time.
+        """
         if not self._changed:
             return
-        for field, values in _read(self._path).values.items():
+        found = _read(self._path)
+        for field, values in found.values.items():
             self._values.setdefault(field, set()).update(values)
+        self._kept.series = {
+            name: max(found.series.get(name, 0), self._kept.series.get(name, 0))
+            for name in (*found.series, *self._kept.series)
+        }
         self._kept.values = {field: sorted(values) for field, values in sorted(self._values.items())}
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        hidden = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        # Each sink of metrics saves from a thread of its own.
+        hidden = self._path.with_name(f".{self._path.name}.{os.getpid()}-{get_ident()}")
         hidden.write_bytes(msgspec.json.encode(self._kept))
         hidden.replace(self._path)
         self._changed = False

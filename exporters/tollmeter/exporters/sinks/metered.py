@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from tollmeter.model.metric_names import Alias
     from tollmeter.model.settings import Settings
 
+logger: Final = logging.getLogger("tollmeter")
 FOLDED: Final = "folded_"
 """With the field behind it: label values beyond the budget that were sent as `other`."""
 
@@ -45,6 +47,7 @@ class MetricSink(ABC):
         self.budget = budget
         self.aggregator = Aggregator(budget.admit, aliases)
         self._series: dict[str, set[Pairs]] = {}
+        self._unsaved = False
 
     @abstractmethod
     def fits(self, points: Points) -> bool:
@@ -91,9 +94,17 @@ class MetricSink(ABC):
                 self._count_series(points)
             if sent.error:
                 break
-        self.budget.save()
+        self._save_budget()
         notes = {FOLDED + field: count for field, count in folded.items()}
         return Receipt(done.acknowledged, done.drops, done.in_doubt, 0, done.error, notes)
+
+    def _save_budget(self) -> None:
+        try:
+            self.budget.save()
+        except OSError as error:  # the points have gone: whatever is raised from here would send them again
+            if not self._unsaved:
+                self._unsaved = True
+                logger.warning("tollmeter: the list of label values cannot be kept: %s", error)
 
     def _count_series(self, points: Points) -> None:
         for key in (*points.sums, *points.values):
