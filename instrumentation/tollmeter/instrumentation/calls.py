@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import time
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import structs
 
-from tollmeter.instrumentation.context import current_request
+from tollmeter.instrumentation.context import _current
 from tollmeter.instrumentation.fallback import standing_in_for
 from tollmeter.instrumentation.guard import guarded, losses
 from tollmeter.instrumentation.spend import admit, limits_in_force, settle, total
 from tollmeter.instrumentation.text import clean_name, clean_text
 from tollmeter.model import names
-from tollmeter.model.events import LlmCall, Status, utc_now
+from tollmeter.model.events import LlmCall, Status
 from tollmeter.model.ids import imported_event_id, new_event_id, new_span_id, new_trace_id
 from tollmeter.pricing import Usage
 from tollmeter.pricing.call import cost_columns, price_call
@@ -50,14 +51,16 @@ class Call:
         "limits", "parent", "recorder", "said", "span_id", "started", "started_at", "usage",
     )  # fmt: skip
 
-    def __init__(self, recorder: Recorder, *, provider: str, operation: str) -> None:
+    def __init__(
+        self, recorder: Recorder, *, provider: str = "", operation: str = "", facts: dict[str, Any] | None = None
+    ) -> None:
         self.recorder = recorder
-        self.context = current_request()
+        self.context = _current.get()
         self.call_id = new_event_id()
         self.span_id = new_span_id()
-        self.facts: dict[str, Any] = {"provider": provider, "operation": operation}
+        self.facts: dict[str, Any] = {"provider": provider, "operation": operation} if facts is None else facts
         self.parent = recorder.tracing.begin_call(self)
-        self.started_at = utc_now()
+        self.started_at = datetime.now(UTC)
         self.started = time.perf_counter_ns()
         self._begin_empty()
 

@@ -42,6 +42,8 @@ class Outgoing:
             if not baggage.KEY_RULE.fullmatch(key):
                 raise SettingError("propagate_baggage", key, "a key of letters, digits and !#$%&'*+-.^_`|~")
         hosts = settings.propagate_hosts
+        self.is_silent = not hosts
+        """No host is told anything."""
         self._all = "*" in hosts
         self._hosts = frozenset(hosts)
         self._suffixes = tuple(host[1:] for host in hosts if host.startswith("*."))

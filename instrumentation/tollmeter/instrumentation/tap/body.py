@@ -26,21 +26,14 @@ class Body:
 
     __slots__ = ("_decode", "_encoding", "_held", "_is_cut", "_is_skipped", "scanner")
 
-    def __init__(self) -> None:
-        self.scanner: Scanner | None = None
-        self._decode: Decode | None = None
-        self._encoding = b""
-        self._held = bytearray()
-        self._is_cut = False
-        self._is_skipped = False
-
-    def open(self, headers: Headers, *, decoded: bool, scanner: Scanner | None) -> None:
+    def __init__(self, headers: Headers, *, decoded: bool, scanner: Scanner | None = None) -> None:
         """The head has come; `decoded` says that `feed` gets the body with content encoding undone."""
         self.scanner = scanner
-        self._is_skipped = headers.get(b"content-type", b"").startswith(_BINARY) and scanner is None
-        if not decoded and (encoding := headers.get(b"content-encoding")):
-            self._encoding = encoding
-            self._decode = reading(encoding)
+        self._held: bytes | bytearray = b""
+        self._is_cut = False
+        self._is_skipped = scanner is None and headers.get(b"content-type", b"").startswith(_BINARY)
+        self._encoding = b"" if decoded else headers.get(b"content-encoding", b"")
+        self._decode: Decode | None = reading(self._encoding) if self._encoding else None
 
     def feed(self, chunk: bytes) -> None:
         """Some bytes of the body."""
@@ -49,10 +42,18 @@ class Body:
         if self.scanner is not None:
             self.scanner.feed(chunk)
         elif not self._is_skipped:
-            self._held += chunk
-            if len(self._held) > MAX_JSON:
-                self._is_cut = True
-                del self._held[:-_TAIL]
+            if self._held or len(chunk) > MAX_JSON:
+                self._hold(chunk)
+            else:
+                self._held = chunk  # most answers come in one piece
+
+    def _hold(self, chunk: bytes) -> None:
+        held = self._held if isinstance(self._held, bytearray) else bytearray(self._held)
+        held += chunk
+        if len(held) > MAX_JSON:
+            self._is_cut = True
+            del held[:-_TAIL]
+        self._held = held
 
     def document(self) -> bytes:
         """What was held, once nothing more comes; of a body that was too long, its usage alone."""

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sized
 
     from tollmeter.instrumentation.propagation.outgoing import Own
     from tollmeter.instrumentation.tap.facts import Headers
@@ -14,14 +14,18 @@ if TYPE_CHECKING:
 FIRST_ERROR: Final = 400
 """The first HTTP status that is an error."""
 
+BATCH: Final = 64
+"""So many chunks are kept, at most, before they are read."""
+LARGE: Final = 1 << 10
+"""A chunk above this is not kept."""
+AT_ONCE: Final = (None,) * BATCH
+"""Stands in for what is kept, where what takes a chunk is to be asked for anew with each."""
+
 
 class Exchange(ABC):
     """Sees one exchange pass; each method is safe to call at any time and never raises."""
 
     __slots__ = ()
-
-    late: list[bytes] | None = None
-    """Once chunks are not urgent any more: where to keep them until `catch_up`, in place of `feed`."""
 
     @property
     @abstractmethod
@@ -36,8 +40,12 @@ class Exchange(ABC):
     def feed(self, chunk: bytes) -> None:
         """Some bytes of the body."""
 
-    def catch_up(self) -> None:  # noqa: B027  who keeps none has none to read
-        """Read the chunks that were kept in `late`."""
+    def keeping(self) -> tuple[Callable[[bytes], None], Sized]:
+        """What takes the next chunks, and what it keeps them in.
+
+        To be asked again once `BATCH` are kept, or a chunk is above `LARGE`: at once, where none may wait.
+        """
+        return self.feed, AT_ONCE
 
     @abstractmethod
     def complete(self) -> None:

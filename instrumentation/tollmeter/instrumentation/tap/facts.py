@@ -51,6 +51,7 @@ _IDS: Final = (
     b"x-debug-trace-id",  # Cohere
 )
 _TOLD: Final = _LIMITS | {b"x-ms-deployment-name": "resource_id", b"x-gemini-service-tier": "service_tier"}
+_is_told: Final = _TOLD.__contains__
 _FALLBACKS: Final = b"x-litellm-attempted-fallbacks"  # of a LiteLLM proxy, whose answer is of another model then
 _REGION: Final = b"x-ms-region"
 _SECRETS: Final = (b"authorization", b"api-key", b"x-api-key", b"x-goog-api-key")
@@ -81,15 +82,8 @@ class RequestBody(msgspec.Struct):
 
 
 _NOTHING: Final = _Limits()
+_NOT_UNDERSTOOD: Final = RequestBody()
 _request: Final = msgspec.json.Decoder(RequestBody)
-
-
-def read_request(body: bytes) -> RequestBody:
-    """What the request says; an empty body where it is not understood."""
-    try:
-        return _request.decode(body)
-    except msgspec.MsgspecError:
-        return RequestBody()
 
 
 def facts_of_request(endpoint: Endpoint, headers: Headers, query: bytes, body: bytes | None) -> dict[str, Any]:
@@ -102,31 +96,30 @@ def facts_of_request(endpoint: Endpoint, headers: Headers, query: bytes, body: b
     if endpoint.region:
         facts["inference_region"] = endpoint.region
     if body:
-        _take_body(facts, read_request(body))
-    secret = _first(headers, _SECRETS) or (_key_in(query) if query else b"")
-    if secret:
+        _take_body(facts, body)
+    if secret := headers.get(b"authorization") or _first(headers, _SECRETS) or _key_in(query):
         facts["credential_ref"] = credential_ref(secret)
-    attempt = _attempt(headers)
-    if attempt:
-        facts["attempt"] = attempt
+    if retries := headers.get(b"x-stainless-retry-count"):
+        if retries.isdigit() and len(retries) <= _MAX_DIGITS:
+            facts["attempt"] = int(retries) + 1
+    elif (request := headers.get(b"amz-sdk-request")) and (told := _AWS_ATTEMPT.search(request)):
+        facts["attempt"] = int(told[1])
     return facts
 
 
 def take_response(facts: dict[str, Any], headers: Headers) -> None:
     """Add what the head of the answer tells."""
-    for name in headers:
-        field = _TOLD.get(name)
-        if field is None:
-            continue
-        value = headers[name]
+    for name in filter(_is_told, headers):
+        field, value = _TOLD[name], headers[name]
         if name not in _LIMITS:
             facts[field] = value[:_MAX_ID].decode("latin-1")
         elif value.isdigit() and len(value) <= _MAX_DIGITS and field not in facts:
             facts[field] = int(value)
     if facts["provider"] == names.PROVIDER_ANTHROPIC:
         _take_halves(facts, headers)
-    facts["provider_request_id"] = _first(headers, _IDS)[:_MAX_ID].decode("latin-1")
-    if headers.get(_FALLBACKS, b"0") != b"0":
+    request_id = headers.get(b"x-request-id") or _first(headers, _IDS)
+    facts["provider_request_id"] = request_id[:_MAX_ID].decode("latin-1")
+    if _FALLBACKS in headers and headers[_FALLBACKS] != b"0":
         facts["fallback_from"] = facts.get("fallback_from") or facts.get("request_model", "")
     if region := headers.get(_REGION):
         # "East US 2" is `eastus2` in every API and on every bill.
@@ -139,9 +132,9 @@ def credential_ref(secret: bytes) -> str:
     >>> credential_ref(b"Bearer sk-1") == credential_ref(b"sk-1"), len(credential_ref(b"sk-1"))
     (True, 16)
     """
-    # A SigV4 signature differs each time, the key id in it does not.
-    signed = _ACCESS_KEY.match(secret) if secret.startswith(_SIGV4) else None
-    return _hashed(signed[1] if signed else secret)
+    if secret.startswith(_SIGV4) and (signed := _ACCESS_KEY.match(secret)):
+        return _hashed(signed[1])  # the signature differs each time, the key id in it does not
+    return _hashed(secret)
 
 
 @lru_cache(maxsize=128)
@@ -157,25 +150,27 @@ def _first(headers: Headers, wanted: tuple[bytes, ...]) -> bytes:
     return b""
 
 
-def _take_body(facts: dict[str, Any], request: RequestBody) -> None:
+def _take_body(facts: dict[str, Any], body: bytes) -> None:
+    try:
+        request = _request.decode(body)
+    except msgspec.MsgspecError:
+        request = _NOT_UNDERSTOOD
     if isinstance(request.model, str):
         facts["request_model"] = request.model[:_MAX_ID]
-    facts["stream"] = facts.get("stream") or request.stream is True
+    facts["stream"] = request.stream is True or facts.get("stream", False)
+    for limit in (request.max_completion_tokens, request.max_output_tokens, request.max_tokens):
+        if limit is not None and type(limit) is int and 0 <= limit <= MAX_COUNT:
+            facts["max_tokens"] = limit
+            return
+    facts["max_tokens"] = _configured_limit(request)
+
+
+def _configured_limit(request: RequestBody) -> int | None:
     config = request.inferenceConfig or request.generationConfig or request.textGenerationConfig or _NOTHING
-    for limit in (
-        request.max_completion_tokens,
-        request.max_output_tokens,
-        request.max_tokens,
-        config.maxTokens,
-        config.maxOutputTokens,
-        config.maxTokenCount,
-        request.max_gen_len,
-    ):
+    for limit in (config.maxTokens, config.maxOutputTokens, config.maxTokenCount, request.max_gen_len):
         if type(limit) is int and 0 <= limit <= MAX_COUNT:
-            break
-    else:
-        limit = None
-    facts["max_tokens"] = limit
+            return limit
+    return None
 
 
 def _take_halves(facts: dict[str, Any], headers: Headers) -> None:
@@ -188,15 +183,6 @@ def _take_halves(facts: dict[str, Any], headers: Headers) -> None:
 
 def _is_count(value: bytes) -> bool:
     return value.isdigit() and len(value) <= _MAX_DIGITS
-
-
-def _attempt(headers: Headers) -> int | None:
-    retries = headers.get(b"x-stainless-retry-count")
-    if retries and _is_count(retries):
-        return int(retries) + 1
-    request = headers.get(b"amz-sdk-request")
-    told = _AWS_ATTEMPT.search(request) if request else None
-    return int(told[1]) if told else None
 
 
 def _key_in(query: bytes) -> bytes:

@@ -7,19 +7,35 @@ from __future__ import annotations
 
 import functools
 from collections.abc import AsyncIterator, Callable, Iterator
+from operator import itemgetter
 from types import AsyncGeneratorType, ModuleType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from tollmeter.instrumentation.guard import guarded
+from tollmeter.instrumentation.guard import guarded, losses
 from tollmeter.instrumentation.spend import limits_in_force
 from tollmeter.instrumentation.tap.asking_httpx import asking, asking_async
-from tollmeter.instrumentation.tap.exchange import Exchange
+from tollmeter.instrumentation.tap.exchange import BATCH, LARGE, Exchange
 from tollmeter.instrumentation.tap.forms import form_as_json
 from tollmeter.instrumentation.tap.import_hook import after_import
 from tollmeter.instrumentation.tap.sending import is_tapped, tapped, tapped_async
-from tollmeter.instrumentation.tap.watch import BATCH, LARGE, begin, begin_fetch, refuse_if_spent
+from tollmeter.instrumentation.tap.watch import begin, begin_fetch, refuse_if_spent
+from tollmeter.model.errors import SpendLimitError
 
 MODULES: Final = ("httpx", "httpx2")
+_MAX_TARGETS: Final = 1024
+
+
+class Target(NamedTuple):
+    """The parts of a URL that say where a request goes."""
+
+    host: str
+    port: int | None
+    path: str
+    query: bytes
+
+
+_targets: Final[dict[tuple[Any, ...], Target]] = {}
+_name_and_value: Final = itemgetter(1, 2)
 
 
 def install_httpx_family() -> None:
@@ -59,61 +75,80 @@ def _refusing(original: Callable[..., Any]) -> Callable[..., Any]:
 @guarded(default=None)
 def _refuse(request: Any) -> None:
     if request.method == "POST":
-        refuse_if_spent(request.url, _plain(request.headers), _body_of(request))
+        content = getattr(request, "_content", None)
+        refuse_if_spent(request.url, _plain(request.headers), _form_of(request) if content is None else content)
 
 
 def _following(stream_type: Callable[..., Any]) -> Callable[[Exchange, Any, Any], None]:
-    @guarded(default=None)
     def follow(watch: Exchange, request: Any, response: Any) -> None:
         del request
-        if response.is_stream_consumed or response.is_closed:
-            watch.respond(response.status_code, _plain(response.headers), decoded=True)
-            watch.feed(response.content)
-            watch.complete()
-        else:
-            watch.respond(response.status_code, _plain(response.headers), decoded=False)
-            response.stream = stream_type(response.stream, watch)
+        try:
+            if response.is_stream_consumed or response.is_closed:
+                watch.respond(response.status_code, _plain(response.headers), decoded=True)
+                watch.feed(response.content)
+                watch.complete()
+            else:
+                watch.respond(response.status_code, _plain(response.headers), decoded=False)
+                response.stream = stream_type(response.stream, watch)
+        except Exception as error:  # noqa: BLE001  as `guarded`, without its frame
+            losses.fault("follow", error)
 
     return follow
 
 
-@guarded(default=None)
 def _begin(request: Any) -> Exchange | None:
-    url = request.url
-    if request.method != "POST":
-        return begin_fetch(url) if request.method == "GET" else None
-    watch = begin(url, _plain(request.headers), _body_of(request))
-    if watch is not None:
-        for name, value in watch.outgoing(url.host, request.headers.get).items():
-            request.headers[name] = value
+    try:
+        method = request.method
+        if method != "POST":
+            return begin_fetch(request.url) if method == "GET" else None
+        target = _target(request.url)
+        content = getattr(request, "_content", None)
+        watch = begin(target, _plain(request.headers), _form_of(request) if content is None else content)
+        if watch is not None and (added := watch.outgoing(target.host, request.headers.get)):
+            for name, value in added.items():
+                request.headers[name] = value
+    except SpendLimitError:
+        raise
+    except Exception as error:  # noqa: BLE001  as `guarded`, without its frame
+        losses.fault("_begin", error)
+        return None
     return watch
 
 
-def _body_of(request: Any) -> bytes | None:
+def _target(url: Any) -> Target:
+    """Where a request goes; each property of a URL is computed anew when it is asked for, so they are remembered."""
+    try:
+        parts = url._uri_reference[2:6]  # noqa: SLF001
+    except AttributeError:
+        return Target(url.host, url.port, url.path, url.query)
+    known = _targets.get(parts)
+    if known is None:
+        if len(_targets) >= _MAX_TARGETS:
+            _targets.clear()
+        known = _targets[parts] = Target(url.host, url.port, url.path, url.query)
+    return known
+
+
+def _form_of(request: Any) -> bytes | None:
     # A body that is itself a stream has no `_content` yet; the model is then read from the answer.
-    content: bytes | None = getattr(request, "_content", None)
-    if content is None and (fields := getattr(request.stream, "fields", None)):
+    if fields := getattr(request.stream, "fields", None):
         return form_as_json((field.name, getattr(field, "value", None)) for field in fields)
-    return content
+    return None
 
 
 def _plain(headers: Any) -> dict[bytes, bytes]:
     try:  # the lower-case names that both modules keep: making them again costs as much as all else here
-        return {name: value for _, name, value in headers._list}  # noqa: SLF001
-    except (AttributeError, TypeError, ValueError):
+        return dict(map(_name_and_value, headers._list))  # noqa: SLF001
+    except (AttributeError, TypeError, ValueError, IndexError):
         return {name.lower(): value for name, value in headers.raw}
 
 
-def _source(stream: Any, bound: type[Any] | None) -> Any:
-    """What to iterate in place of a stream: below the client's own wrapper, which only hands on and times the end.
-
-    Ours does the first in its place and asks it for the second, so that a chunk passes no more hands than without us.
-    """
-    return getattr(stream, "_stream", stream) if type(stream) is bound else stream
-
-
 class _Watched:
-    """What both kinds of stream share."""
+    """What both kinds of stream share.
+
+    They iterate below the client's own wrapper, which only hands on and times the end: they do the first in its place
+    and ask it for the second, so that a chunk passes no more hands than without us.
+    """
 
     def __init__(self, inner: Any, watch: Exchange) -> None:
         self._inner = inner
@@ -124,14 +159,9 @@ class _Watched:
     def elapsed(self) -> Any:
         return getattr(self._inner, "elapsed", None)
 
-    def _complete(self) -> None:
-        self._is_open = False
-        self._watch.complete()
-
     def _leave(self) -> None:
-        if self._is_open:
-            self._is_open = False
-            self._watch.abandon()
+        self._is_open = False
+        self._watch.abandon()
 
     def __del__(self) -> None:
         if self._is_open:
@@ -145,30 +175,28 @@ def _stream_type(module: ModuleType) -> type[Any]:
         """Hands on every chunk and lets the watch see it."""
 
         def __iter__(self) -> Iterator[bytes]:
-            watch = self._watch
-            late = None
+            watch, inner = self._watch, self._inner
+            keep, kept = watch.keeping()
             try:
-                for chunk in _source(self._inner, bound):
-                    if late is None:
-                        watch.feed(chunk)
-                        late = watch.late
-                    else:
-                        late.append(chunk)
-                        if len(late) >= BATCH or len(chunk) > LARGE:
-                            watch.catch_up()
+                for chunk in inner._stream if type(inner) is bound else inner:  # noqa: SLF001  see `_Watched`
+                    keep(chunk)
+                    if len(kept) >= BATCH or len(chunk) > LARGE:
+                        keep, kept = watch.keeping()
                     yield chunk
             except GeneratorExit:
                 raise
             except BaseException as error:
                 watch.fail(error)
                 raise
-            self._complete()
+            self._is_open = False
+            watch.complete()
 
         def close(self) -> None:
             try:
                 self._inner.close()
             finally:
-                self._leave()
+                if self._is_open:
+                    self._leave()
 
     return TappedStream
 
@@ -180,18 +208,14 @@ def _async_stream_type(module: ModuleType) -> type[Any]:
         """Hands on every chunk and lets the watch see it."""
 
         async def __aiter__(self) -> AsyncIterator[bytes]:
-            watch = self._watch
-            late = None
-            stream = _source(self._inner, bound).__aiter__()
+            watch, inner = self._watch, self._inner
+            keep, kept = watch.keeping()
+            stream = (inner._stream if type(inner) is bound else inner).__aiter__()  # noqa: SLF001  see `_Watched`
             try:
                 async for chunk in stream:
-                    if late is None:
-                        watch.feed(chunk)
-                        late = watch.late
-                    else:
-                        late.append(chunk)
-                        if len(late) >= BATCH or len(chunk) > LARGE:
-                            watch.catch_up()
+                    keep(chunk)
+                    if len(kept) >= BATCH or len(chunk) > LARGE:
+                        keep, kept = watch.keeping()
                     yield chunk
             except GeneratorExit:
                 raise
@@ -201,12 +225,14 @@ def _async_stream_type(module: ModuleType) -> type[Any]:
             finally:
                 if isinstance(stream, AsyncGeneratorType):
                     await stream.aclose()
-            self._complete()
+            self._is_open = False
+            watch.complete()
 
         async def aclose(self) -> None:
             try:
                 await self._inner.aclose()
             finally:
-                self._leave()
+                if self._is_open:
+                    self._leave()
 
     return TappedAsyncStream

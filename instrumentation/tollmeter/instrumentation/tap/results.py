@@ -85,7 +85,7 @@ class ResultsWatch(Exchange):
 
     def __init__(self, recorder: Recorder, results: Results) -> None:
         self._reader = results.reader(recorder, results.provider, results.source)
-        self._body = Body()
+        self._body: Body | None = None
         self._done = False
         self._context = copy_context()  # some clients take bytes off the socket in the context of another request
 
@@ -99,11 +99,11 @@ class ResultsWatch(Exchange):
         """The response's head; an error tells of no call."""
         self._done = status >= FIRST_ERROR
         scanner = self._reader.scanner(headers.get(b"content-type", b""))
-        self._body.open(headers, decoded=decoded, scanner=scanner)
+        self._body = Body(headers, decoded=decoded, scanner=scanner)
 
     def feed(self, chunk: bytes) -> None:
         """Some bytes of the body."""
-        if self._done:
+        if self._done or self._body is None:
             return
         try:
             self._context.run(self._body.feed, chunk)
@@ -113,7 +113,7 @@ class ResultsWatch(Exchange):
     @guarded(default=None)
     def complete(self) -> None:
         """The body came to its end."""
-        if self._done:
+        if self._done or self._body is None:
             return
         self._done = True
         if self._body.scanner is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import deque
 from typing import TYPE_CHECKING, Final, Protocol
 
 from tollmeter.instrumentation.guard import losses
@@ -54,6 +53,8 @@ class Lines:
         (b'', b'ab\nc\n', b'd')
         """
         end = chunk.rfind(b"\n") + 1
+        if end == len(chunk) and not self._size and not self._is_passed_over:
+            return chunk  # most are whole events
         if not end:
             self._hold(chunk)
             return b""
@@ -84,11 +85,11 @@ class EventScanner(ABC):
     """Splits a stream into events; a wire says which are worth reading, and reads them.
 
     Every event is read until the first token; then those with one of the wire's `marks`, and at the end of the stream
-    those with one of its `last_marks`, and the very last. Held: one unfinished line, the events of the last 8 to
-    16 KiB, and what the wire keeps.
+    those of the last 8 KiB with one of its `last_marks`, and the very last. Held: one unfinished line, twice at most
+    8 KiB and what was fed at once, and what the wire keeps.
     """
 
-    __slots__ = ("_lines", "_tail", "_tail_bytes", "call", "done", "error", "heard", "meter")
+    __slots__ = ("_before", "_lines", "_newest", "call", "done", "error", "heard", "meter")
 
     marks: tuple[bytes, ...] = ()
     """An event that counts wherever it stands holds one of these; each costs a search through the whole stream."""
@@ -100,8 +101,8 @@ class EventScanner(ABC):
     def __init__(self, call: Call) -> None:
         self.call = call
         self._lines = Lines()
-        self._tail: deque[bytes] = deque()
-        self._tail_bytes = 0
+        self._before = b""
+        self._newest = b""
         self.done = False
         self.error = ""
         self.meter: TextMeter | None = None
@@ -116,21 +117,32 @@ class EventScanner(ABC):
             self.meter.feed(whole)
         if self.heard is not None:
             self.heard.feed(whole)
-        if self.call.first_token:
-            self._keep(whole)
-            self._read_lines(lines_with(self.marks, whole))
-        else:
+        if not self.call.first_token:
             self._read_lines(whole.split(b"\n"))
+            return
+        self._keep(whole)
+        for mark in self.marks:
+            if whole.find(mark) >= 0:  # not `in`, which for bytes raises and clears an exception inside
+                self._read_lines(lines_with(self.marks, whole))
+                break
 
     def finish(self) -> None:
         """Take over what was kept."""
         rest = self._lines.rest()
-        if self.heard is not None:
-            self.heard.feed(rest)
-        self._keep(rest + b"\n")
-        self._read_lines(lines_with(self.marks, rest))
-        self._read_lines(lines_with(self.last_marks, b"".join(self._tail), last=True))
+        if rest:
+            if self.heard is not None:
+                self.heard.feed(rest)
+            self._keep(rest + b"\n")
+            self._read_lines(lines_with(self.marks, rest))
+        tail = self._before + self._newest
+        if len(tail) > TAIL:
+            tail = tail[tail.rfind(b"\n", 0, -TAIL) + 1 :]
+        self._read_lines(self.last_lines(tail))
         self.conclude()
+
+    def last_lines(self, tail: bytes) -> list[bytes]:
+        """The lines at the end of a stream that are worth reading."""
+        return lines_with(self.last_marks, tail, last=True)
 
     def _read_lines(self, lines: list[bytes]) -> None:
         prefix, skipped = self.prefix, len(self.prefix)
@@ -139,11 +151,10 @@ class EventScanner(ABC):
                 self.read(line[skipped:])
 
     def _keep(self, whole: bytes) -> None:
-        tail = self._tail
-        tail.append(whole)
-        self._tail_bytes += len(whole)
-        while self._tail_bytes - len(tail[0]) >= TAIL:
-            self._tail_bytes -= len(tail.popleft())
+        if len(self._newest) < TAIL:
+            self._newest += whole
+        else:
+            self._before, self._newest = self._newest, whole
 
     @abstractmethod
     def read(self, data: bytes) -> None:
@@ -151,6 +162,26 @@ class EventScanner(ABC):
 
     def conclude(self) -> None:  # noqa: B027  a wire that keeps nothing has nothing to take over
         """The stream is over, whole or not."""
+
+
+def line_at(data: bytes, at: int) -> bytes:
+    r"""The line that a place is in.
+
+    >>> line_at(b"one\ntwo\n", 5)
+    b'two'
+    """
+    end = data.find(b"\n", at)
+    return data[data.rfind(b"\n", 0, at) + 1 : end if end >= 0 else len(data)]
+
+
+def last_line(data: bytes) -> bytes:
+    r"""The last line that is not blank.
+
+    >>> last_line(b"one\ntwo\n\n")
+    b'two'
+    """
+    data = data.rstrip()
+    return data[data.rfind(b"\n") + 1 :]
 
 
 def lines_with(marks: tuple[bytes, ...], data: bytes, *, last: bool = False) -> list[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Protocol
@@ -14,7 +15,7 @@ from tollmeter.instrumentation.tap import jobs
 from tollmeter.instrumentation.tap.bedrock_wire import STREAM_TYPE
 from tollmeter.instrumentation.tap.body import Body
 from tollmeter.instrumentation.tap.endpoints import recognise
-from tollmeter.instrumentation.tap.exchange import FIRST_ERROR, Exchange
+from tollmeter.instrumentation.tap.exchange import AT_ONCE, BATCH, FIRST_ERROR, LARGE, Exchange
 from tollmeter.instrumentation.tap.facts import Headers, facts_of_request, take_response
 from tollmeter.instrumentation.tap.results import ResultsWatch, may_hold_results, recognise_results
 from tollmeter.instrumentation.tap.wires import WIRES, Wire
@@ -23,14 +24,12 @@ from tollmeter.pricing.shapes.bedrock import merge, usage_of_headers
 from tollmeter.pricing.usage import Usage
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sized
+
     from tollmeter.instrumentation.propagation.outgoing import Own
     from tollmeter.instrumentation.recorder import Recorder
     from tollmeter.model.events import Status
 
-BATCH: Final = 64
-"""So many chunks are kept, at most, before they are read."""
-LARGE: Final = 1 << 10
-"""A chunk above this is not kept."""
 _STREAMS: Final = (b"text/event-stream", STREAM_TYPE, b"application/x-ndjson", b"application/stream+json")
 _SDK_HEADERS: Final = (b"x-stainless-lang", b"anthropic-version")
 _NO_HEADERS: Final[Mapping[str, str]] = {}
@@ -76,38 +75,42 @@ def active_recorder() -> Recorder | None:
 class Watch(Exchange):
     """An exchange that is one model call."""
 
-    __slots__ = ("_body", "_is_held", "_metered", "_refused", "_request", "_status", "_wire", "call", "late")
+    __slots__ = ("_body", "_is_held", "_late", "_metered", "_refused", "_request", "_status", "_wire", "call")
 
     def __init__(self, call: Call, wire: Wire, request: bytes | None = None) -> None:
         self.call = call
         self._wire = wire
         self._request = request
-        self.late: list[bytes] | None = None
+        self._late: list[bytes] | None = None
         self._is_held = False
         self._status = 0
         self._metered: Usage | None = None
         self._refused = ""
-        self._body = Body()
+        self._body: Body | None = None
 
     @property
     def finished(self) -> bool:
         """Whether its end has been seen."""
         return self.call.finished or self._is_held
 
-    @guarded(default=None)
+    # What follows keeps every exception to itself without the frame that `guarded` costs: a call passes it each time.
+
     def respond(self, status: int, headers: Headers, *, decoded: bool) -> None:
         """The response's head; `decoded` says that `feed` gets the body with content encoding undone."""
-        call = self.call
-        self._status = call.facts["http_status"] = status
-        take_response(call.facts, headers)
-        scanner = None
-        if _is_stream(headers.get(b"content-type", b"")):
-            call.facts["stream"] = True
-            scanner = self._wire.scanner(call)
-        self._body.open(headers, decoded=decoded, scanner=scanner)
-        if call.facts["provider"] == names.PROVIDER_BEDROCK:
-            self._metered = usage_of_headers({k.decode("latin-1"): v.decode("latin-1") for k, v in headers.items()})
-            self._refused = headers.get(b"x-amzn-errortype", b"").decode("latin-1").partition(":")[0][:256]
+        try:
+            call = self.call
+            facts = call.facts
+            self._status = facts["http_status"] = status
+            self._body = Body(headers, decoded=decoded)
+            if _is_stream(headers.get(b"content-type", b"")):
+                facts["stream"] = True
+                self._body.scanner = self._wire.scanner(call)
+            take_response(facts, headers)
+            if facts["provider"] == names.PROVIDER_BEDROCK:
+                self._metered = usage_of_headers({k.decode("latin-1"): v.decode("latin-1") for k, v in headers.items()})
+                self._refused = headers.get(b"x-amzn-errortype", b"").decode("latin-1").partition(":")[0][:256]
+        except Exception as error:  # noqa: BLE001
+            losses.fault("respond", error)
 
     def feed(self, chunk: bytes) -> None:
         """Some bytes of the body.
@@ -116,34 +119,47 @@ class Watch(Exchange):
         many at a time, which costs a fifth of reading each.
         """
         try:
-            late = self.late
+            late = self._late
             if late is None:
-                if not self.call.first_byte:
-                    self.call.saw_byte()
-                self._body.feed(chunk)
-                if self.call.first_token:
-                    self.late = []
+                call = self.call
+                if not call.first_byte:
+                    call.first_byte = time.perf_counter_ns()
+                if self._body is not None:
+                    self._body.feed(chunk)
+                if call.first_token:
+                    self._late = []
             else:
                 late.append(chunk)
                 if len(late) >= BATCH or len(chunk) > LARGE:
-                    self.catch_up()
-        except Exception as error:  # noqa: BLE001  as `guarded`, without its frame: this runs for every chunk
+                    self._catch_up()
+        except Exception as error:  # noqa: BLE001
             losses.fault("feed", error)
 
-    @guarded(default=None)
-    def catch_up(self) -> None:
-        """Read the chunks that were kept."""
-        late = self.late
-        if late:
-            chunks = b"".join(late)
-            late.clear()
-            self._body.feed(chunks)
+    def keeping(self) -> tuple[Callable[[bytes], None], Sized]:
+        """From the first token of a stream on, chunks are kept."""
+        late = self._late
+        if late is None:
+            return self.feed, AT_ONCE if self._body is not None and self._body.scanner is not None else ()
+        self._catch_up()
+        return late.append, late
 
-    @guarded(default=None)
+    def _catch_up(self) -> None:
+        late = self._late
+        if late and self._body is not None:
+            try:
+                chunks = b"".join(late)
+                late.clear()
+                self._body.feed(chunks)
+            except Exception as error:  # noqa: BLE001
+                losses.fault("catch_up", error)
+
     def complete(self) -> None:
         """The body came to its end."""
-        if not (self.call.finished or self._is_held):
-            self._complete(self._read())
+        try:
+            if not (self.call.finished or self._is_held):
+                self._complete(self._read())
+        except Exception as error:  # noqa: BLE001
+            losses.fault("complete", error)
 
     @guarded(default=None)
     def abandon(self) -> None:
@@ -151,7 +167,7 @@ class Watch(Exchange):
         if self.call.finished or self._is_held:
             return
         error = self._read()
-        scanner = self._body.scanner
+        scanner = self._body.scanner if self._body is not None else None
         if (scanner is not None and scanner.done) or self._status >= FIRST_ERROR:
             self._complete(error)
         else:
@@ -160,8 +176,10 @@ class Watch(Exchange):
     def _complete(self, error: str) -> None:
         if self._status >= FIRST_ERROR:
             self.call.finish(names.STATUS_ERROR, error or self._refused or str(self._status))
-        else:
+        elif self.call.job_id:
             self._end(names.STATUS_ERROR if error else names.STATUS_OK, error)
+        else:
+            self.call.finish(names.STATUS_ERROR if error else names.STATUS_OK, error)
 
     @guarded(default=None)
     def fail(self, error: BaseException) -> None:
@@ -172,15 +190,18 @@ class Watch(Exchange):
             if not self._is_held:
                 self.call.fail(error)
 
-    @guarded(default=_NO_HEADERS)
     def outgoing(self, host: str, own: Own) -> Mapping[str, str]:
         """The trace and attribution, for a host that the settings allow."""
         call = self.call
         recorder = call.recorder
-        if not recorder.outgoing.allows(host):
+        if recorder.outgoing.is_silent or not recorder.outgoing.allows(host):
             return _NO_HEADERS
-        attribution = call.context.attribution if call.context else recorder.attributor.defaults
-        return recorder.outgoing.headers(recorder.tracing.context_headers(call), attribution, own)
+        try:
+            attribution = call.context.attribution if call.context else recorder.attributor.defaults
+            return recorder.outgoing.headers(recorder.tracing.context_headers(call), attribution, own)
+        except Exception as error:  # noqa: BLE001
+            losses.fault("outgoing", error)
+            return _NO_HEADERS
 
     def _end(self, status: Status, error: str) -> None:
         self._is_held = bool(self.call.job_id) and jobs.take_over(self.call, is_over=bool(error))
@@ -188,14 +209,16 @@ class Watch(Exchange):
             self.call.finish(status, error)
 
     def _read(self) -> str:
-        call, scanner = self.call, self._body.scanner
-        error = ""
-        if self.late:
-            self.catch_up()
+        call, body = self.call, self._body
+        if body is None:
+            return ""
+        scanner, error = body.scanner, ""
+        if self._late:
+            self._catch_up()
         if scanner is not None:
             scanner.finish()
             error = scanner.error
-        elif said := self._body.document():
+        elif said := body.document():
             call.said = said
             if call.content is not None and call.content.heard is not None:
                 call.content.heard.take_body(said)
@@ -203,9 +226,10 @@ class Watch(Exchange):
         usage = call.usage
         if self._metered and (usage is None or usage.input_tokens is None or usage.output_tokens is None):
             call.usage = merge(self._metered, usage)
-        estimate = self._wire.estimate
-        if estimate is not None and self._status < FIRST_ERROR and call.recorder.settings.estimate_usage:
-            estimate(call, self._request, scanner)
+        if usage is None or scanner is not None:  # a whole answer that tells its usage tells all of it
+            estimate = self._wire.estimate
+            if estimate is not None and self._status < FIRST_ERROR and call.recorder.settings.estimate_usage:
+                estimate(call, self._request, scanner)
         return error
 
 
@@ -221,7 +245,7 @@ def begin(url: Url, headers: Headers, body: bytes | None) -> Exchange | None:
         SpendLimitError: a limit of the application is spent.
     """
     exchange = _recognised(url, headers, body)
-    if isinstance(exchange, Watch) and exchange.call.limits:
+    if type(exchange) is Watch and exchange.call.limits:
         exchange.call.admit()
     return exchange
 
@@ -240,7 +264,10 @@ def refuse_if_spent(url: Url, headers: Headers, body: bytes | None) -> None:
 
 
 def _recognised(url: Url, headers: Headers, body: bytes | None) -> Exchange | None:
-    recorder = None if watching.get() else active_recorder()
+    if watching.get():
+        return None
+    context = _current.get()
+    recorder = context.recorder if context else (_default[0] if _default else None)
     if recorder is None:
         return None
     endpoint = recognise(url.host, url.port, url.path, recorder.extra_hosts)
@@ -248,8 +275,7 @@ def _recognised(url: Url, headers: Headers, body: bytes | None) -> Exchange | No
         return _results("POST", url, recorder)
     if not endpoint.certain and not any(name in headers for name in _SDK_HEADERS):
         return None
-    call = Call(recorder, provider=endpoint.provider, operation=endpoint.operation)
-    call.facts |= facts_of_request(endpoint, headers, url.query, body)
+    call = Call(recorder, facts=facts_of_request(endpoint, headers, url.query, body))
     if recorder.capture is not None:
         call.content = recorder.capture.begin(call, body)
     return Watch(call, WIRES[endpoint.wire], body)

@@ -63,21 +63,6 @@ def first(raw: Mapping[str, Any], *names: str, fallback: int | None = None) -> i
     return fallback
 
 
-def counts(raw: Mapping[str, Any], names: tuple[str, ...]) -> list[int | None]:
-    """Each of the named fields as `first` reads it alone; where nearly all are plain, which they are, at a third.
-
-    >>> counts({"a": 3, "b": -1}, ("a", "b", "c"))
-    [3, None, None]
-    """
-    found: list[int | None] = []
-    for name in names:
-        value = raw.get(name)
-        if value is not None and not (type(value) is int and 0 <= value <= MAX_COUNT):
-            value = first(raw, name)
-        found.append(value)
-    return found
-
-
 def total(*counts: int | None) -> int | None:
     """The sum of what was said, or None where nothing was or the sum is beyond what the lake can store.
 

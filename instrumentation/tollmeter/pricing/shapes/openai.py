@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+import msgspec
 from msgspec import structs
 
+from tollmeter.model.events import Count
 from tollmeter.model.names import USAGE_MISSING
-from tollmeter.pricing.shapes.fields import EMPTY, counts, decoded, first, mapping
+from tollmeter.pricing.shapes.fields import EMPTY, decoded, first, mapping
 from tollmeter.pricing.shapes.sse import data_fields
 from tollmeter.pricing.usage import TOOL_CODE_INTERPRETER, TOOL_FILE_SEARCH, TOOL_WEB_SEARCH, Usage
 
@@ -21,9 +23,56 @@ _TOOLS: Final = {
     "file_search_call": TOOL_FILE_SEARCH,
     "code_interpreter_call": TOOL_CODE_INTERPRETER,
 }
-_INSIDE: Final = ("cached_tokens", "cache_write_tokens", "audio_tokens", "image_tokens")
-_OUTSIDE: Final = ("reasoning_tokens", "audio_tokens", "image_tokens")
-_CACHED: Final = ("prompt_cache_hit_tokens", "cached_tokens", "num_cached_tokens")  # DeepSeek, Moonshot, Mistral
+
+
+class _LongLived(msgspec.Struct):
+    ephemeral_1h_input_tokens: Count | None = None
+
+
+class _Inside(msgspec.Struct):
+    cached_tokens: Count | None = None
+    cache_write_tokens: Count | None = None
+    audio_tokens: Count | None = None
+    image_tokens: Count | None = None
+    cache_creation_tokens: Count | None = None
+    cache_creation_token_details: _LongLived | None = None
+
+
+class _Outside(msgspec.Struct):
+    reasoning_tokens: Count | None = None
+    audio_tokens: Count | None = None
+    image_tokens: Count | None = None
+
+
+class Fields(msgspec.Struct):
+    """A usage object as it is sent, by whichever names; decoding into it costs a third of reading it from a dict."""
+
+    prompt_tokens: Count | None = None
+    completion_tokens: Count | None = None
+    total_tokens: Count | None = None
+    prompt_tokens_details: _Inside | None = None
+    completion_tokens_details: _Outside | None = None
+    input_tokens: Count | None = None
+    output_tokens: Count | None = None
+    input_tokens_details: _Inside | None = None
+    output_tokens_details: _Outside | None = None
+    prompt_token_details: _Inside | None = None
+    input_token_details: _Inside | None = None
+    output_token_details: _Outside | None = None
+    prompt_cache_hit_tokens: Count | None = None  # DeepSeek
+    cached_tokens: Count | None = None  # Moonshot
+    num_cached_tokens: Count | None = None  # Mistral
+
+
+_NOTHING_INSIDE: Final = _Inside()
+_NOTHING_OUTSIDE: Final = _Outside()
+_INNER: Final[dict[str, type[msgspec.Struct]]] = {
+    "cache_creation_token_details": _LongLived,
+    **dict.fromkeys(
+        ("prompt_tokens_details", "input_tokens_details", "prompt_token_details", "input_token_details"), _Inside
+    ),
+    **dict.fromkeys(("completion_tokens_details", "output_tokens_details", "output_token_details"), _Outside),
+}
 
 
 def usage_of(document: Any) -> Usage | None:
@@ -36,37 +85,45 @@ def usage_of(document: Any) -> Usage | None:
         return None
     answer = mapping(document, "response") or document
     raw = mapping(answer, "usage") or mapping(mapping(document, "x_groq"), "usage") or _choice_usage(document)
-    whole_in, whole_out = (
-        first(raw, "prompt_tokens", "input_tokens"),
-        first(raw, "completion_tokens", "output_tokens"),
-    )
+    return of_fields(_fields_in(raw), answer.get("output")) if raw else None
+
+
+def of_fields(raw: Fields, output: object) -> Usage | None:
+    """The usage that a usage object states beside the `output` of its answer; None where it states no count."""
+    whole_in, whole_out = raw.prompt_tokens, raw.completion_tokens
+    if whole_in is None:
+        whole_in = raw.input_tokens
+    if whole_out is None:
+        whole_out = raw.output_tokens
     if whole_in is None and whole_out is None:
         return None
-    inside = mapping(
-        raw, "prompt_tokens_details", "input_tokens_details", "prompt_token_details", "input_token_details"
+    inside = (
+        raw.prompt_tokens_details
+        or raw.input_tokens_details
+        or raw.prompt_token_details
+        or raw.input_token_details
+        or _NOTHING_INSIDE
     )
-    outside = mapping(raw, "completion_tokens_details", "output_tokens_details", "output_token_details")
-    read, written, audio_in, image_in = counts(inside, _INSIDE)
-    reasoning, audio_out, image_out = counts(outside, _OUTSIDE)
+    outside = raw.completion_tokens_details or raw.output_tokens_details or raw.output_token_details or _NOTHING_OUTSIDE
+    read, written, long_lived = inside.cached_tokens, inside.cache_write_tokens, inside.cache_creation_token_details
+    reasoning = outside.reasoning_tokens
     if reasoning or whole_out is None:
-        whole_out = _whole_output(raw, whole_in, whole_out, reasoning)
+        whole_out = _whole_output(raw.total_tokens, whole_in, whole_out, reasoning)
     if read is None:
-        read = first(raw, *_CACHED)
+        read = _cached(raw)
     if written is None:  # LiteLLM's name, whose prompt count holds the cache whoever answered
-        written = first(inside, "cache_creation_tokens")
-    long_lived = mapping(inside, "cache_creation_token_details")
-    output = answer.get("output")
+        written = inside.cache_creation_tokens
     return Usage(
         input_tokens=whole_in,
         output_tokens=whole_out,
         cache_read_tokens=read,
         cache_write_tokens=written,
-        cache_write_1h_tokens=first(long_lived, "ephemeral_1h_input_tokens") if long_lived else None,
+        cache_write_1h_tokens=long_lived.ephemeral_1h_input_tokens if long_lived else None,
         reasoning_tokens=reasoning,
-        input_audio_tokens=audio_in,
-        output_audio_tokens=audio_out,
-        input_image_tokens=image_in,
-        output_image_tokens=image_out,
+        input_audio_tokens=inside.audio_tokens,
+        output_audio_tokens=outside.audio_tokens,
+        input_image_tokens=inside.image_tokens,
+        output_image_tokens=outside.image_tokens,
         server_tool_calls=_tool_calls(output) if output else {},
     )
 
@@ -102,10 +159,33 @@ def _newest(body: bytes) -> Usage | None:
     return None
 
 
-def _whole_output(
-    raw: Mapping[str, Any], whole_in: int | None, whole_out: int | None, reasoning: int | None
-) -> int | None:
-    total = first(raw, "total_tokens")
+def _fields_in(raw: Mapping[str, Any]) -> Fields:
+    try:
+        return msgspec.convert(raw, Fields)
+    except (msgspec.ValidationError, UnicodeError):  # the latter of a key that is no text
+        return msgspec.convert(_sane(raw, Fields), Fields)
+
+
+def _sane(raw: Mapping[str, Any], kind: type[msgspec.Struct]) -> dict[str, Any]:
+    """The fields of a kind that hold what they should."""
+    found: dict[str, Any] = {}
+    for name in kind.__struct_fields__:
+        if inner := _INNER.get(name):
+            if value := mapping(raw, name):
+                found[name] = _sane(value, inner)
+        else:
+            found[name] = first(raw, name)
+    return found
+
+
+def _cached(raw: Fields) -> int | None:
+    for count in (raw.prompt_cache_hit_tokens, raw.cached_tokens, raw.num_cached_tokens):
+        if count is not None:
+            return count
+    return None
+
+
+def _whole_output(total: int | None, whole_in: int | None, whole_out: int | None, reasoning: int | None) -> int | None:
     if whole_out is None:
         return 0 if total is not None and total == whole_in else None
     if reasoning and total == (whole_in or 0) + whole_out + reasoning:
