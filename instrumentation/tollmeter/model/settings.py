@@ -352,6 +352,38 @@ class Settings:
         "zstd", _choice("zstd", "snappy", "gzip", "none"), "Parquet compression; snappy where Redshift Spectrum reads"
     )
     timezone: str = _row("UTC", _text, "the one reporting time zone, an IANA name")
+    engine: str = _row(
+        "duckdb",
+        _choice("duckdb", "redshift", "redshift-data"),
+        "what runs queries: DuckDB on the lake of the home, Redshift by its driver, or Redshift by its Data API",
+    )
+    redshift_host: str = _row("", _text, "endpoint of the cluster or workgroup; with IAM it is looked up")
+    redshift_port: int = _row(5439, _count, "port of that endpoint")
+    redshift_database: str = _row("analytics", _text, "database of the views")
+    redshift_workgroup: str = _row("", _text, "workgroup of Redshift Serverless, such as ai-platform-workgroup")
+    redshift_cluster: str = _row("", _text, "provisioned cluster, where there is no workgroup")
+    redshift_user: str = _row(
+        "", _text, "database user; in the Data API and with IAM only for a cluster, whose temporary credentials it gets"
+    )
+    redshift_password: str = _row(
+        "", _text, "password of that user; empty means credentials of IAM, from the workgroup or cluster", secret=True
+    )
+    redshift_secret_arn: str = _row("", _text, "secret that the Data API signs in with, instead of IAM")
+    redshift_sslmode: str = _row(
+        "verify-full", _choice("verify-full", "verify-ca", "disable"), "how the server's certificate is checked"
+    )
+    redshift_timeout_s: float = _row(300.0, _seconds, "a statement that runs for longer is cancelled")
+    redshift_schema: str = _row("public", _text, "schema of the views that queries read")
+    redshift_external_schema: str = _row("tollmeter_lake", _text, "external schema over the Glue database of the lake")
+    redshift_spectrum_schema: str = _row("spectrum_schema", _text, "schema of the view raw_requests")
+    redshift_native_schema: str = _row("tollmeter_native", _text, "schema of native tables, for those who copy into them")
+    redshift_glue_database: str = _row(
+        "tollmeter", _text, "database of the Glue catalog that holds the lake, such as ai_platform_lake"
+    )
+    redshift_iam_role: str = _row(
+        "default", _text, "ARN of the role Redshift reads and writes S3 with; default is the one set for it"
+    )
+    redshift_reader_role: str = _row("tollmeter_reader", _text, "database role that may read the views, and nothing else")
     price_overlay: str = _row(
         "", _text, "YAML or JSON file of your own prices, laid over the shipped price book; see docs/pricing.md"
     )

@@ -12,9 +12,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tollmeter.model.home import Home
+    from tollmeter.model.settings import Settings
+    from tollmeter.sql.remote import RemoteEngine
 
 ENGINE_DUCKDB: Final = "duckdb"
-ENGINES: Final = (ENGINE_DUCKDB,)
+ENGINE_REDSHIFT: Final = "redshift"
+ENGINE_REDSHIFT_DATA: Final = "redshift-data"
+REMOTE_ENGINES: Final = (ENGINE_REDSHIFT, ENGINE_REDSHIFT_DATA)
+ENGINES: Final = (ENGINE_DUCKDB, *REMOTE_ENGINES)
 
 
 class Engine(Protocol):
@@ -56,15 +61,40 @@ class Engine(Protocol):
         ...
 
 
-def open_engine(kind: str, home: Home) -> Engine:
-    """An engine on the lake of a home.
+def open_engine(kind: str, home: Home, settings: Settings | None = None) -> Engine:
+    """An engine: on the lake of a home, or on Redshift where the settings say it is.
 
     Raises:
         UnknownNameError: there is no engine of that kind.
+        UsageError: the settings do not say where Redshift is.
         MissingExtraError: what the engine needs is not installed.
     """
-    if kind != ENGINE_DUCKDB:
+    if kind not in ENGINES:
         raise UnknownNameError("engine", kind, ENGINES)
+    if kind in REMOTE_ENGINES:
+        return open_remote(kind, settings)
     from tollmeter.sql.duckdb_engine import DuckDBEngine
 
     return DuckDBEngine(home)
+
+
+def open_remote(kind: str, settings: Settings | None = None) -> RemoteEngine:
+    """An engine on Redshift.
+
+    Raises:
+        UnknownNameError: there is no such engine, or it is not on Redshift.
+        UsageError: the settings do not say where Redshift is.
+        MissingExtraError: what the engine needs is not installed.
+    """
+    from tollmeter.model.settings import Settings
+
+    if kind not in REMOTE_ENGINES:
+        raise UnknownNameError("engine on Redshift", kind, REMOTE_ENGINES)
+    chosen = settings or Settings.load()
+    if kind == ENGINE_REDSHIFT:
+        from tollmeter.sql.redshift_engine import RedshiftEngine
+
+        return RedshiftEngine(chosen)
+    from tollmeter.sql.redshift_data_engine import RedshiftDataEngine
+
+    return RedshiftDataEngine(chosen)
