@@ -22,11 +22,21 @@ from typing import Any
 import botocore.session
 import redshift_connector
 from botocore.validate import ParamValidator
+from redshift_connector.error import Error
 from redshift_double import DATABASE, PASSWORD, USER, RedshiftDouble
 
 MODEL = botocore.session.get_session().get_service_model("redshift-data")
 STATES = ("SUBMITTED", "PICKED", "STARTED")
-_NAMES = {16: "bool", 20: "int8", 21: "int2", 23: "int4", 701: "float8", 1082: "date", 1114: "timestamp", 1700: "numeric"}
+_NAMES = {
+    16: "bool",
+    20: "int8",
+    21: "int2",
+    23: "int4",
+    701: "float8",
+    1082: "date",
+    1114: "timestamp",
+    1700: "numeric",
+}
 _PLACE = re.compile(r"(?<!:):([A-Za-z_]\w*)")
 _TEXT_OR_NOISE = re.compile(r"'(?:[^']|'')*'|--[^\n]*")
 
@@ -73,7 +83,7 @@ class DataApi:
     def _execute(self, request: dict[str, Any]) -> dict[str, Any]:
         if self.throttled:
             self.throttled -= 1
-            raise Refusal("ActiveStatementsExceededException", "too many active statements")
+            raise RefusalError("ActiveStatementsExceededException", "too many active statements")
         _check_parameters(request)
         statement = Statement(request)
         if self.hangs:
@@ -96,11 +106,14 @@ class DataApi:
                 for sql in request.get("Sqls", [request.get("Sql")]):
                     cursor.execute(sql, given)
                 if cursor.description and "Sql" in request:
+                    assert cursor.ps is not None
                     row_desc = cursor.ps["row_desc"]
-                    statement.columns = [_column(one, kind) for one, kind in zip(cursor.description, row_desc, strict=True)]
+                    statement.columns = [
+                        _column(one, kind) for one, kind in zip(cursor.description, row_desc, strict=True)
+                    ]
                     statement.rows = [[_field(value) for value in row] for row in cursor.fetchall()]
             connection.commit()
-        except redshift_connector.Error as error:
+        except Error as error:
             statement.status, statement.error = "FAILED", f"ERROR: {error.args[0]['M']}"
         finally:
             connection.close()
@@ -129,11 +142,11 @@ class DataApi:
 
     def _found(self, request: dict[str, Any]) -> Statement:
         if request["Id"] not in self.statements:
-            raise Refusal("ResourceNotFoundException", "Query does not exist.")
+            raise RefusalError("ResourceNotFoundException", "Query does not exist.")
         return self.statements[request["Id"]]
 
 
-class Refusal(Exception):
+class RefusalError(Exception):
     """An error the service answers with."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -154,7 +167,7 @@ def data_api(redshift: RedshiftDouble) -> Iterator[DataApi]:
             operation = self.headers["X-Amz-Target"].removeprefix("RedshiftData.")
             try:
                 code, answer = 200, api.answer(operation, body)
-            except Refusal as refusal:
+            except RefusalError as refusal:
                 code, answer = 400, {"__type": refusal.code, "message": str(refusal), "Message": str(refusal)}
             payload = json.dumps(answer).encode()
             self.send_response(code)
@@ -180,13 +193,13 @@ def _held_to_model(operation: str, request: dict[str, Any]) -> None:
     shape = MODEL.operation_model(operation).input_shape
     report = ParamValidator().validate(request, shape)
     if report.has_errors():
-        raise Refusal("ValidationException", report.generate_report())
+        raise RefusalError("ValidationException", report.generate_report())
     for name, value in request.items():
         pattern = shape.members[name].metadata.get("pattern")
         if pattern and not re.fullmatch(pattern, value):
-            raise Refusal("ValidationException", f"{name}={value!r} does not match {pattern}")
+            raise RefusalError("ValidationException", f"{name}={value!r} does not match {pattern}")
     if "Sql" in request and len(request["Sql"].encode()) > 100 << 10:
-        raise Refusal("ValidationException", "SQL text is longer than 100 KB")
+        raise RefusalError("ValidationException", "SQL text is longer than 100 KB")
 
 
 def _check_parameters(request: dict[str, Any]) -> None:
@@ -194,9 +207,11 @@ def _check_parameters(request: dict[str, Any]) -> None:
     texts = request.get("Sqls", [request.get("Sql")])
     used = {name for text in texts for name in _PLACE.findall(_TEXT_OR_NOISE.sub("", text))}
     if unused := sorted(given - used):
-        raise Refusal("ValidationException", f"Parameters list contains unused parameters. Unused parameters: {unused}")
+        raise RefusalError(
+            "ValidationException", f"Parameters list contains unused parameters. Unused parameters: {unused}"
+        )
     if missing := sorted(used - given):
-        raise Refusal("ValidationException", f"Parameters list is missing parameters: {missing}")
+        raise RefusalError("ValidationException", f"Parameters list is missing parameters: {missing}")
 
 
 def _column(described: tuple[Any, ...], row_desc: dict[str, Any]) -> dict[str, Any]:
@@ -212,12 +227,8 @@ def _column(described: tuple[Any, ...], row_desc: dict[str, Any]) -> dict[str, A
 def _field(value: Any) -> dict[str, Any]:
     if value is None:
         return {"isNull": True}
-    if isinstance(value, bool):
-        return {"booleanValue": value}
-    if isinstance(value, int):
-        return {"longValue": value}
-    if isinstance(value, float):
-        return {"doubleValue": value}
+    if kind := {bool: "booleanValue", int: "longValue", float: "doubleValue"}.get(type(value)):
+        return {kind: value}
     if isinstance(value, Decimal):
         return {"stringValue": f"{value:f}"}
     if isinstance(value, datetime):

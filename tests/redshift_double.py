@@ -142,7 +142,9 @@ def _startup(client: socket.socket) -> bytes:
     (length,) = struct.unpack("!i", _exactly(client, 4))
     body = _exactly(client, length - 4)
     parts = body[4:].rstrip(b"\0").split(b"\0")
-    kept = [part for name, value in zip(parts[::2], parts[1::2], strict=True) if name in _KEPT for part in (name, value)]
+    kept = [
+        part for name, value in zip(parts[::2], parts[1::2], strict=True) if name in _KEPT for part in (name, value)
+    ]
     payload = body[:4] + b"\0".join(kept) + b"\0\0"
     return struct.pack("!i", len(payload) + 4) + payload
 

@@ -13,6 +13,7 @@ from tollmeter.model.derived import DERIVED_TABLES
 from tollmeter.model.names import EVENT_TABLES
 from tollmeter.model.reference import PAGES
 from tollmeter.pricing.overlay_schema import SCHEMA_FILE, overlay_schema
+from tollmeter.sql.ddl import native_table
 
 REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference"
 SCHEMAS = Path(__file__).parent / "schemas"
@@ -38,3 +39,8 @@ def test_overlay_schema() -> None:
 @pytest.mark.parametrize("table", [*EVENT_TABLES, *DERIVED_TABLES])
 def test_arrow_schema(table: str) -> None:
     held(SCHEMAS / f"{table}.txt", arrow_schema(table).to_string() + "\n")
+
+
+@pytest.mark.parametrize("table", [*EVENT_TABLES, *DERIVED_TABLES])
+def test_redshift_ddl(table: str) -> None:
+    held(SCHEMAS / "redshift" / f"{table}.sql", native_table(table, '"tollmeter_native"') + "\n")

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from hand_lake import call, land
 
@@ -79,9 +80,17 @@ def test_a_query_on_an_empty_lake_prints_its_columns(run: Run, home: Home) -> No
         (["query", "overview", "-p", "model"], "--param='model' is not allowed: expected name=value"),
         (["query", "overview", "-p", "since=soon"], "since='soon' is not allowed: expected a time"),
         (["query", "overview", "-p", "models=x"], "did you mean model?"),
-        (["query", "overview", "--format", "xml"], "--format='xml' is not allowed: expected table, json, csv"),
-        (["query", "overview", "--engine", "oracle"], "no engine named 'oracle'; known: duckdb"),
+        (["query", "overview", "--format", "xml"], "--format='xml' is not allowed: expected table, json, csv, parquet"),
+        (
+            ["query", "overview", "--engine", "oracle"],
+            "engine='oracle' is not allowed: expected one of duckdb, redshift, redshift-data",
+        ),
+        (["query", "overview", "--format", "csv", "-o", "x"], "--output goes with --format parquet"),
+        (["query", "overview", "--engine", "redshift"], "needs TOLLMETER_REDSHIFT_WORKGROUP"),
         (["sql", "show", "nothing"], "no query named 'nothing'"),
+        (["sql", "deploy", "--engine", "duckdb"], "no engine on Redshift named 'duckdb'"),
+        (["sql", "run", "copy_folder", "-v", "table=x;y", "-v", "url=s3://abc/"], "table='x;y' is not allowed"),
+        (["sql", "run", "load_native", "-v", "tabel=x"], "no value named 'tabel'; did you mean table?"),
         (["alarms", "backtest", "nothing"], "no alarm named 'nothing'; known: llm_error_rate"),
         (["alarms", "backtest", "--from", "soon"], "since='soon' is not allowed"),
         (["alarms", "backtest", "--from", "2026-11-02", "--to", "2026-11-01"], "is not before"),
@@ -106,6 +115,59 @@ def test_queries_are_listed_and_shown(run: Run) -> None:
     assert "QUANTILE_CONT" in out
     _, out, _ = run("sql", "show", "overview", "--json")
     assert json.loads(out)["columns"][0]["type"] == "decimal(38,12)"
+
+
+def test_parquet_is_written_to_a_file_with_its_types(run: Run, lake: str, tmp_path: Path) -> None:
+    file = tmp_path / "costs.parquet"
+    code, out, _ = run("query", "cost_by_day_model", *SPAN, "--home", lake, "--format", "parquet", "-o", str(file))
+    assert (code, out) == (0, "")
+    table = pq.read_table(file)
+    assert table["cost_usd"].to_pylist() == [Decimal("0.000000000030")]
+    assert str(table.schema.field("cost_usd").type) == "decimal128(38, 12)"
+
+
+def test_what_would_be_deployed_or_run_is_shown(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    role = "arn:aws:iam::123456789012:role/spectrum"
+    monkeypatch.setenv("TOLLMETER_REDSHIFT_EXTERNAL_SCHEMA", "spectrum_lake")
+    monkeypatch.setenv("TOLLMETER_REDSHIFT_GLUE_DATABASE", "ai_platform_lake")
+    monkeypatch.setenv("TOLLMETER_REDSHIFT_IAM_ROLE", role)
+    code, out, _ = run("sql", "deploy", "--dry-run", "--json")
+    statements = [one["sql"] for one in json.loads(out)]
+    assert code == 0
+    assert statements[0].split("\n")[0] == 'CREATE EXTERNAL SCHEMA IF NOT EXISTS "spectrum_lake"'
+    assert f"DATABASE 'ai_platform_lake'\nIAM_ROLE '{role}'" in statements[0]
+    assert not any("tollmeter_native" in sql for sql in statements)
+    _, out, _ = run("sql", "deploy", "--dry-run", "--native")
+    assert 'CREATE TABLE IF NOT EXISTS "tollmeter_native"."llm_calls"' in out
+    values = ("-v", "table=llm_calls", "-v", "url=s3://ai-platform-data/requests/")
+    _, out, _ = run("sql", "run", "copy_folder", *values, "--dry-run")
+    assert f"COPY staged\nFROM 's3://ai-platform-data/requests/'\nIAM_ROLE '{role}'\nFORMAT AS PARQUET;" in out
+
+
+def test_a_manifest_names_the_live_files_and_their_lengths(
+    run: Run, lake: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (live,) = Path(lake).rglob("*.parquet")
+    live.with_name("left-behind.parquet").write_bytes(b"of a run that was killed")
+    code, _, err = run("sql", "manifest", "llm_calls", "--home", lake)
+    assert code == 2
+    assert "is not in S3" in err
+    monkeypatch.setattr("tollmeter.sql.manifest._S3", "/")
+    _, out, _ = run("sql", "manifest", "llm_calls", "--home", lake)
+    entry = {"url": str(live), "mandatory": True, "meta": {"content_length": live.stat().st_size}}
+    assert json.loads(out) == {"entries": [entry]}
+    assert run("sql", "manifest", "llm_call", "--home", lake)[0] == 2
+
+
+def test_statements_are_listed_and_shown(run: Run) -> None:
+    _, out, _ = run("sql", "list", "--statements", "--json")
+    assert {"unload_by_model", "copy_folder"} <= {one["name"] for one in json.loads(out)}
+    _, out, _ = run("sql", "list", "--statements")
+    assert "since: day: first day" in out
+    _, out, _ = run("sql", "show", "unload_by_model")
+    assert "PARTITION BY (model)" in out
+    _, out, _ = run("sql", "show", "unload_by_model", "--json")
+    assert json.loads(out)["values"]["url"].startswith("s3_url: where to")
 
 
 def test_an_alarm_is_tried_on_history(run: Run, lake: str) -> None:

@@ -376,14 +376,18 @@ class Settings:
     redshift_schema: str = _row("public", _text, "schema of the views that queries read")
     redshift_external_schema: str = _row("tollmeter_lake", _text, "external schema over the Glue database of the lake")
     redshift_spectrum_schema: str = _row("spectrum_schema", _text, "schema of the view raw_requests")
-    redshift_native_schema: str = _row("tollmeter_native", _text, "schema of native tables, for those who copy into them")
+    redshift_native_schema: str = _row(
+        "tollmeter_native", _text, "schema of native tables, for those who copy into them"
+    )
     redshift_glue_database: str = _row(
         "tollmeter", _text, "database of the Glue catalog that holds the lake, such as ai_platform_lake"
     )
     redshift_iam_role: str = _row(
         "default", _text, "ARN of the role Redshift reads and writes S3 with; default is the one set for it"
     )
-    redshift_reader_role: str = _row("tollmeter_reader", _text, "database role that may read the views, and nothing else")
+    redshift_reader_role: str = _row(
+        "tollmeter_reader", _text, "database role that may read the views, and nothing else"
+    )
     price_overlay: str = _row(
         "", _text, "YAML or JSON file of your own prices, laid over the shipped price book; see docs/pricing.md"
     )

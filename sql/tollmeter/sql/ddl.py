@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from tollmeter.model import events
-from tollmeter.model.columns import COLUMNS, MONEY_PRECISION, MONEY_SCALE, MONEY_SUM_PRECISION, Column, columns_of
+from tollmeter.model.columns import MONEY_PRECISION, MONEY_SCALE, MONEY_SUM_PRECISION, Column, columns_of
 from tollmeter.model.derived import DERIVED_COLUMNS, DERIVED_TABLES
 from tollmeter.model.errors import UnknownNameError
 from tollmeter.model.names import EVENT_TABLES
@@ -46,15 +46,15 @@ def table_columns(table: str) -> tuple[Column, ...]:
 def column_type(column: Column) -> str:
     """The Redshift type of a column; a text's length is in bytes.
 
-    >>> [column_type(one) for one in COLUMNS if one.name in ("event_id", "trace_id", "cost_usd", "steps")]
-    ['VARCHAR(36)', 'VARCHAR(1024)', 'VARCHAR(65535)', 'DECIMAL(18,12)']
+    >>> column_type(Column("cost_usd", "money", "USD", "cost", ()))
+    'DECIMAL(18,12)'
     """
     return _TYPES.get(column.type) or f"VARCHAR({max_bytes(column)})"
 
 
 def max_bytes(column: Column) -> int:
-    """Most bytes that a text column needs: its bound in characters, of up to four bytes each; JSON has none of its own."""
-    if column.type == "json" or column in DERIVED_COLUMNS and column.name in ("raw_text", "detail"):
+    """Most bytes of a text column: its bound in characters, of up to four bytes each; JSON has none of its own."""
+    if column.type == "json" or (column in DERIVED_COLUMNS and column.name in ("raw_text", "detail")):
         return MAX_VARCHAR
     known = _bounds().get(column.name, _DEFAULT_CHARACTERS * UTF8_BYTES)
     return min(known, MAX_VARCHAR)
@@ -67,20 +67,17 @@ def native_table(table: str, schema: str) -> str:
         UnknownNameError: the lake has no table of that name.
     """
     columns = table_columns(table)
-    lines = ",\n".join(
-        f'  "{one.name}" {column_type(one)}{" NOT NULL" if one.required else ""}' for one in columns
-    )
+    lines = ",\n".join(f'  "{one.name}" {column_type(one)}{" NOT NULL" if one.required else ""}' for one in columns)
     names = {one.name for one in columns}
     sorted_by = ", ".join(f'"{name}"' for name in _SORTED_BY if name in names)
     return (
-        f'CREATE TABLE IF NOT EXISTS {schema}."{table}" (\n{lines}\n)\n'
-        f"DISTSTYLE AUTO\nCOMPOUND SORTKEY ({sorted_by})"
+        f'CREATE TABLE IF NOT EXISTS {schema}."{table}" (\n{lines}\n)\nDISTSTYLE AUTO\nCOMPOUND SORTKEY ({sorted_by})'
     )
 
 
 @cache
 def _bounds() -> dict[str, int]:
-    """Bytes by column of the events' texts: their bound in characters, of one byte each where a pattern allows no other."""
+    """Bytes by column of the events' texts; where a pattern holds them, a character is one byte."""
     fields = {field.name: field for struct in _STRUCTS for field in msgspec.structs.fields(struct)}
     return {name: found for name, field in fields.items() if (found := _bytes(msgspec.inspect.type_info(field.type)))}
 

@@ -21,7 +21,16 @@ if TYPE_CHECKING:
 
 VIEW_RAW: Final = "raw_requests"
 _PREFIX: Final = "redshift_"
-_VALUES: Final = ("external_schema", "glue_database", "iam_role", "schema", "spectrum_schema", "native_schema", "reader_role", "database")  # fmt: skip
+_VALUES: Final = (
+    "external_schema",
+    "glue_database",
+    "iam_role",
+    "schema",
+    "spectrum_schema",
+    "native_schema",
+    "reader_role",
+    "database",
+)
 _ROLE_EXISTS: Final = "SELECT role_name FROM svv_roles WHERE role_name = :role"
 
 
@@ -92,7 +101,7 @@ def _views(given: dict[str, str]) -> Iterator[tuple[str, str, str]]:
     external = identifier("redshift_external_schema", given["external_schema"])
     for table in TABLES:
         columns = ",\n".join(f'  "{column.name}"' for column in table_columns(table))
-        yield schema, table, f'SELECT\n{columns}\nFROM {external}."{table}"'  # noqa: S608 - the registry's names
+        yield schema, table, f'SELECT\n{columns}\nFROM {external}."{table}"'
     for name, where in ((VIEW_REQUESTS, schema), (VIEW_RAW, _spectrum(given))):
         text = without_header(view_file(name).sql)
         yield where, name, with_schemas(text, dict.fromkeys(TABLES, external))

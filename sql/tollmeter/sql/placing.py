@@ -1,17 +1,15 @@
-"""Edits to a text of Redshift SQL that leave the rest of it as it was written: schemas before tables, constants for
-parameters that cannot be bound, the header left out.
-"""
+"""Edits to a text of Redshift SQL that leave the rest of it as it was written."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from tollmeter.model.errors import MissingExtraError, QueryError
 
 if TYPE_CHECKING:
     from sqlglot import exp
-    from sqlglot.tokens import Token
 
 _CONSTANTS: Final[dict[object, str]] = {None: "NULL", "": "''"}
 
@@ -49,9 +47,9 @@ def without_unbindable(sql: str, params: Mapping[str, Any]) -> tuple[str, dict[s
 
 
 def without_header(sql: str) -> str:
-    """The text without the comment lines it begins with.
+    r"""The text without the comment lines it begins with.
 
-    >>> without_header("-- name: one\\n-- purpose: none\\nSELECT 1\\n")
+    >>> without_header("-- name: one\n-- purpose: none\nSELECT 1\n")
     'SELECT 1'
     """
     lines = sql.strip().splitlines()
@@ -60,9 +58,9 @@ def without_header(sql: str) -> str:
 
 
 def split(sql: str) -> list[str]:
-    """The statements of a text, without their semicolons.
+    r"""The statements of a text, without their semicolons.
 
-    >>> split("BEGIN; SELECT ';' -- one; two\\n; COMMIT;")
+    >>> split("BEGIN; SELECT ';' -- one; two\n; COMMIT;")
     ['BEGIN', "SELECT ';' -- one; two", 'COMMIT']
     """
     ends = [token.start for token in _tokens(sql) if token.token_type.name == "SEMICOLON"]
@@ -73,7 +71,7 @@ def split(sql: str) -> list[str]:
 def _placeholders(sql: str) -> list[tuple[str, int, int]]:
     """Name, start and end of each `:name`."""
     tokens = _tokens(sql)
-    pairs = zip(tokens, tokens[1:], strict=False)
+    pairs = pairwise(tokens)
     return [
         (after.text, colon.start, after.end + 1)
         for colon, after in pairs
@@ -88,7 +86,7 @@ def _edited(sql: str, edits: Mapping[int, tuple[int, str]]) -> str:
     return sql
 
 
-def _tokens(sql: str) -> list[Token]:
+def _tokens(sql: str) -> list[Any]:
     try:
         from sqlglot.dialects.redshift import Redshift
         from sqlglot.errors import SqlglotError
@@ -100,7 +98,7 @@ def _tokens(sql: str) -> list[Token]:
         raise QueryError(f"not Redshift SQL: {error}") from error
 
 
-def _parsed(sql: str) -> exp.Expression:
+def _parsed(sql: str) -> exp.Expr:
     try:
         import sqlglot
         from sqlglot.errors import SqlglotError

@@ -71,7 +71,7 @@ class RedshiftDataEngine(RemoteEngine):
         return ended
 
     def _ended(self, statement: str) -> dict[str, Any]:
-        """What is said of a statement once it ended; one that takes too long, or that nobody waits for, is cancelled."""
+        """What is said of a statement that ended; one that takes too long, or nobody waits for, is cancelled."""
         deadline = time.monotonic() + self._settings.redshift_timeout_s
         try:
             for wait in _waits():

@@ -12,7 +12,8 @@ from tollmeter.sql.results import MAX_PRECISION, table_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from redshift_connector import Connection, Cursor
+    from redshift_connector.core import Connection
+    from redshift_connector.cursor import Cursor
 
     from tollmeter.model.settings import Settings
 
@@ -61,11 +62,11 @@ class RedshiftEngine(RemoteEngine):
 
     def close(self) -> None:
         """Close the connection; closing twice does nothing."""
-        import redshift_connector
+        from redshift_connector.error import InterfaceError
 
         try:
             self._connection.close()
-        except redshift_connector.InterfaceError:
+        except InterfaceError:
             return
 
     def _run(self, sql: str, params: dict[str, Any]) -> pa.Table:
@@ -78,12 +79,12 @@ class RedshiftEngine(RemoteEngine):
 
 
 def _execute(cursor: Cursor, sql: str, params: dict[str, Any]) -> None:
-    import redshift_connector
+    from redshift_connector.error import Error
 
     cursor.paramstyle = "named"
     try:
         cursor.execute(sql, params)
-    except (redshift_connector.Error, KeyError) as error:
+    except (Error, KeyError) as error:
         raise QueryError(f"{_told(error)}\nin: {sql}") from error
 
 
@@ -96,6 +97,7 @@ def _told(error: Exception) -> str:
 
 
 def _types(cursor: Cursor) -> list[str]:
+    assert cursor.ps is not None, "a statement with a result was prepared"
     return [_type(column["type_oid"], column["type_modifier"]) for column in cursor.ps["row_desc"]]
 
 
@@ -115,11 +117,12 @@ def _type(oid: int, modifier: int) -> str:
 def _connect(settings: Settings) -> Connection:
     try:
         import redshift_connector
+        from redshift_connector.error import Error
     except ModuleNotFoundError as error:
         raise MissingExtraError("redshift_connector", "redshift") from error
     try:
         connection = redshift_connector.connect(**connect_arguments(settings))
-    except (redshift_connector.Error, OSError) as error:
+    except (Error, OSError) as error:
         raise QueryError(f"Redshift did not accept the connection: {_told(error)}") from error
     connection.autocommit = True
     with connection.cursor() as cursor:
@@ -154,7 +157,11 @@ def _who(settings: Settings) -> dict[str, Any]:
     if settings.redshift_workgroup:
         return {"iam": True, "is_serverless": True, "serverless_work_group": settings.redshift_workgroup} | region
     if settings.redshift_cluster:
-        return {"iam": True, "cluster_identifier": settings.redshift_cluster, "db_user": settings.redshift_user} | region
+        return {
+            "iam": True,
+            "cluster_identifier": settings.redshift_cluster,
+            "db_user": settings.redshift_user,
+        } | region
     raise UsageError(
         "the engine redshift needs TOLLMETER_REDSHIFT_WORKGROUP or TOLLMETER_REDSHIFT_CLUSTER (credentials of IAM), "
         "or TOLLMETER_REDSHIFT_HOST with TOLLMETER_REDSHIFT_USER and TOLLMETER_REDSHIFT_PASSWORD"

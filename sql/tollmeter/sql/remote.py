@@ -67,9 +67,10 @@ class RemoteEngine(ABC):
             QueryError: one of them cannot be run; then none was.
         """
 
-    def refresh(self) -> None:
+    def refresh(self) -> None:  # noqa: B027 - not abstract, for there is nothing to do
         """Nothing to do: every statement sees what has been committed."""
 
+    @abstractmethod
     def close(self) -> None:
         """Give back what the engine holds; it cannot be used afterwards."""
 
