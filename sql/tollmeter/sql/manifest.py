@@ -1,4 +1,4 @@
-"""A manifest for `COPY`: the live files of one table of the lake, and none of an older snapshot or an unfinished run."""
+"""A manifest for `COPY`: the live files of one table, and none of an older snapshot or an unfinished run."""
 
 from __future__ import annotations
 
