@@ -11,7 +11,7 @@ from tollmeter.etl.commit import ATTEMPTS, land_events, land_once, until_committ
 from tollmeter.etl.lake import open_tables
 from tollmeter.etl.parse import Parsed
 from tollmeter.etl.report import RunReport
-from tollmeter.etl.rows import EventRows
+from tollmeter.etl.rows import event_table
 from tollmeter.model.errors import ConflictError, InvariantError
 from tollmeter.model.events import LlmCall
 from tollmeter.model.home import Home
@@ -22,12 +22,10 @@ TABLE = "llm_calls"
 
 
 def rows(batch_id: str, *numbers: int) -> pa.Table:
-    made = EventRows(TABLE, batch_id, NOW)
-    for n in numbers:
-        made.add(
-            Parsed(LlmCall(event_id=imported_event_id("c", str(n)), timestamp=NOW, service="s", input_tokens=n)), 0
-        )
-    return made.finish()
+    calls = [
+        LlmCall(event_id=imported_event_id("c", str(n)), timestamp=NOW, service="s", input_tokens=n) for n in numbers
+    ]
+    return event_table(list(map(Parsed.of, calls)), batch_id, NOW)
 
 
 def tokens(table: pa.Table) -> list[int]:

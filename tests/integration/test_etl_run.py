@@ -291,7 +291,7 @@ def test_absurd_counts_do_not_stop_the_rollups(home: Home) -> None:
 
 
 def test_a_large_batch_lands_in_parts(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan, "PART_LINES", 64)
+    monkeypatch.setattr(plan, "PART_BYTES", 16 << 10)
     put(home, "a.jsonl", [*map(call, range(300)), *map(call, range(100))])
     report = etl.run(home)
     assert (report.lines, report.landed, report.duplicates) == (400, 300, 100)

@@ -14,11 +14,11 @@ from tollmeter import etl
 from tollmeter.etl.lake import existing_tables
 from tollmeter.etl.lines import Line
 from tollmeter.etl.parse import REASONS, Fault, parse_line
-from tollmeter.etl.rows import EventRows, shown
+from tollmeter.etl.rows import event_table, shown
 from tollmeter.model.events import Evaluation, LlmCall, Request, Run, encode
 from tollmeter.model.home import Home
 from tollmeter.model.ids import imported_event_id
-from tollmeter.model.names import EVENT_TABLES, TABLE_OF_KIND
+from tollmeter.model.names import EVENT_TABLES
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 _ids = st.integers(0, 5).map(lambda n: imported_event_id("p", str(n)))
@@ -55,10 +55,7 @@ def test_every_line_is_a_row_or_a_fault(data: bytes) -> None:
         assert verdict.reason in REASONS
         shown(data).encode()
     else:
-        table = TABLE_OF_KIND[str(verdict.event.__struct_config__.tag)]
-        rows = EventRows(table, "b", NOW)
-        assert rows.add(verdict, 0)
-        landed = rows.finish()
+        landed = event_table([verdict], "b", NOW)
         landed.validate(full=True)
         assert landed["event_id"].to_pylist() == [verdict.event.event_id]
         assert landed["timestamp"].to_pylist() == [verdict.event.timestamp.astimezone(UTC).replace(tzinfo=None)]

@@ -19,7 +19,7 @@ from tapping import recording
 
 from tollmeter.etl.lines import MAX_LINE_BYTES, Line
 from tollmeter.etl.parse import Parsed, parse_line
-from tollmeter.etl.rows import event_rows
+from tollmeter.etl.rows import event_table
 from tollmeter.exporters.derive.cloudwatch import data, embedded
 from tollmeter.exporters.derive.decode import decoded as derived
 from tollmeter.exporters.derive.metrics import Aggregator
@@ -52,15 +52,13 @@ def landed(writer: MemoryWriter) -> list[Any]:
     events = []
     now = datetime.now(UTC)
     for line in writer.lines:
-        document = json.loads(line.decode("utf-8"), parse_constant=_refused)
+        json.loads(line.decode("utf-8"), parse_constant=_refused)
         event = decode(line)
         assert len(line) <= MAX_LINE_BYTES
         parsed = parse_line(Line(line.rstrip(b"\n"), len(line)), now)
         assert isinstance(parsed, Parsed), parsed
         assert parsed.extra is None
-        rows = event_rows("batch", now)[document["kind"]]
-        assert rows.add(parsed, 0)
-        assert rows.finish().num_rows == 1
+        assert event_table([parsed], "batch", now).num_rows == 1
         assert line.count(b"\n") == 1
         record = log_record(line)
         assert record

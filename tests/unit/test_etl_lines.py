@@ -13,7 +13,7 @@ import pytest
 import zstandard
 
 from tollmeter.etl.discover import list_objects, sha256_of
-from tollmeter.etl.lines import KEPT_BYTES, MAX_LINE_BYTES, read_lines
+from tollmeter.etl.lines import KEPT_BYTES, MAX_LINE_BYTES, Block, Line, read_blocks
 from tollmeter.etl.rows import shown
 
 LINES = [random.Random(n).randbytes(n % 900).hex().encode() for n in range(3000)]
@@ -24,6 +24,19 @@ def written(folder: Path, name: str, content: bytes) -> Path:
     path = folder / name
     path.write_bytes(content)
     return path
+
+
+def blocks(path: Path, block_bytes: int = 1 << 20, block_lines: int = 1000) -> list[Block]:
+    with path.open("rb") as file:
+        return list(read_blocks(file, path.name, block_bytes, block_lines))
+
+
+def read_lines(path: Path) -> list[Line]:
+    return [
+        block.cut.get(place) or Line(data, len(data))
+        for block in blocks(path)
+        for place, data in enumerate(block.lines())
+    ]
 
 
 @pytest.mark.parametrize(
@@ -55,13 +68,23 @@ def test_a_long_line_is_measured_and_its_neighbours_are_whole(tmp_path: Path, si
     assert len(long.data) == (size if size <= MAX_LINE_BYTES else KEPT_BYTES)
 
 
+@pytest.mark.parametrize("block_bytes", [1, 100, 5_000, 1 << 30])
+@pytest.mark.parametrize("block_lines", [1, 7, 1 << 30])
+def test_wherever_blocks_end_the_lines_are_the_same(tmp_path: Path, block_bytes: int, block_lines: int) -> None:
+    found = blocks(written(tmp_path, "a.jsonl", CONTENT[:200_000]), block_bytes, block_lines)
+    assert b"".join(block.data for block in found) == CONTENT[:200_000].removesuffix(b"\n") + b"\n"
+    assert [block.line_count for block in found] == [len(block.lines()) for block in found]
+    assert all(block.line_count for block in found)
+    assert not any(block.cut for block in found)
+
+
 def test_a_bomb_of_one_line_stays_in_bounded_memory(tmp_path: Path) -> None:
     path = written(tmp_path, "a.jsonl.zst", zstandard.compress(b"x" * (200 << 20)))
     tracemalloc.start()
-    (line,) = read_lines(path)
+    (block,) = blocks(path)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert line.size == 200 << 20
+    assert block.cut[0].size == 200 << 20
     assert peak < 8 << 20
 
 
@@ -71,7 +94,7 @@ def test_a_torn_object_ends_with_one_line_that_says_so(
 ) -> None:
     content = os.urandom(3 << 20).hex().encode().replace(b"0", b"\n")
     stored = pack(content)
-    found = list(read_lines(written(tmp_path, f"a.jsonl.{suffix}", stored[: len(stored) * 9 // 10])))
+    found = read_lines(written(tmp_path, f"a.jsonl.{suffix}", stored[: len(stored) * 9 // 10]))
     assert [bool(line.unreadable) for line in found[-2:]] == [False, True]
     assert [line.data for line in found[:-1]] == content.split(b"\n")[: len(found) - 1]
     assert len(found) > 100_000

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tollmeter.etl.lines import MAX_LINE_BYTES, Line
-from tollmeter.etl.parse import Fault, Parsed, parse_line
+from tollmeter.etl.parse import MAX_DEPTH, Fault, Parsed, parse_line
 from tollmeter.model.events import LlmCall, Request
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -113,12 +113,31 @@ def test_the_last_of_duplicate_keys_counts() -> None:
     event = taken(GOOD[:-1] + ', "input_tokens": 1, "input_tokens": 2}').event
     assert isinstance(event, LlmCall)
     assert event.input_tokens == 2
+    assert taken(GOOD[:-1] + ', "tags": {"a": "1", "a": "2"}}').texts == {"tags": '{"a":"2"}'}
+
+
+def test_each_of_duplicate_keys_must_be_valid() -> None:
+    assert isinstance(verdict(GOOD[:-1] + ', "input_tokens": "x", "input_tokens": 2}'), Fault)
+
+
+@pytest.mark.parametrize(("depth", "is_taken"), [(MAX_DEPTH - 1, True), (MAX_DEPTH, False)])
+@pytest.mark.parametrize(("opened", "closed"), [("[", "]"), ('{"a":', "}")])
+def test_how_deep_a_line_may_nest_does_not_depend_on_the_caller(
+    depth: int, is_taken: bool, opened: str, closed: str
+) -> None:
+    line = GOOD[:-1] + ', "text": "[[[{{{\\"[", "zz": ' + opened * depth + "1" + closed * depth + "}"
+    assert isinstance(verdict(line), Parsed) is is_taken
+    assert deeper(600, line) == verdict(line)
+
+
+def deeper(frames: int, line: str) -> Parsed | Fault:
+    return deeper(frames - 1, line) if frames else verdict(line)
 
 
 def test_unknown_fields_are_kept_as_they_were_spelled() -> None:
     found = taken(GOOD[:-1] + ', "zz": 123456789012345678901234567890, "batch_id": {"a":  1.50}, "tags": {"a": "b"}}')
     assert found.extra == '{"zz":123456789012345678901234567890,"batch_id":{"a":  1.50}}'
-    assert found.spelled == {"tags": '{"a": "b"}'}
+    assert found.texts == {"tags": '{"a": "b"}'}
 
 
 def test_known_fields_leave_no_extra() -> None:
@@ -129,8 +148,7 @@ def test_unknown_fields_of_a_step_stay_in_the_steps() -> None:
     step = {"name": "retrieve", "start_ms": 1.0, "duration_ms": 2.0, "docs": 7}
     found = taken(text("request", steps=[step]))
     assert isinstance(found.event, Request)
-    assert found.spelled is not None
-    assert json.loads(found.spelled["steps"]) == [step]
+    assert json.loads(found.texts["steps"]) == [step]
 
 
 def test_an_escaped_backslash_before_u0000_is_no_nul() -> None:

@@ -14,7 +14,7 @@ from tollmeter.etl.commit import land_events, land_once
 from tollmeter.etl.lake import snapshots_of, summary_count
 from tollmeter.etl.read import Part, read_parts
 from tollmeter.etl.report import Tally
-from tollmeter.etl.rows import ORIGIN, ledger_rows
+from tollmeter.etl.rows import counted, ledger_rows
 from tollmeter.etl.runs import land_run
 from tollmeter.etl.tombstones import Tombstones
 from tollmeter.model.errors import InvariantError
@@ -31,7 +31,6 @@ from tollmeter.model.names import (
 )
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from pyiceberg.table import Table
 
     from tollmeter.etl.plan import Memory, Plan
@@ -94,9 +93,9 @@ class Batch:
         rows = part.tables[name]
         if not len(rows):
             return
-        landed = _by_origin(land_events(self.home, self.tables[name], rows, part.part_id))
+        landed = counted(land_events(self.home, self.tables[name], rows, part.part_id))
         self.landed += landed
-        self.duplicates += _by_origin(rows) - landed
+        self.duplicates += counted(rows) - landed
         self.tally.by_table[name] += _added(self.tables[name], part.part_id)
 
     def _check(self) -> None:
@@ -146,12 +145,6 @@ def _days(part: Part) -> set[Any]:
     import pyarrow.compute as pc
 
     return {day for name in _ROLLED_UP for day in pc.unique(part.tables[name]["event_date"]).to_pylist()}
-
-
-def _by_origin(rows: pa.Table) -> Counter[int]:
-    import pyarrow.compute as pc
-
-    return Counter({pair["values"]: pair["counts"] for pair in pc.value_counts(rows[ORIGIN]).to_pylist()})
 
 
 def _added(table: Table, batch_id: str) -> int:

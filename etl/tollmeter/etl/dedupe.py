@@ -24,6 +24,20 @@ _LANDED = """
 """
 
 
+def first_of_each(rows: pa.Table) -> pa.Table:
+    """The rows without those whose `event_id` came before, in the same order."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    ids = rows["event_id"]
+    if pc.count_distinct(ids).as_py() == len(rows):
+        return rows
+    places = pa.table({"id": ids, "place": pa.array(range(len(rows)), pa.int64())})
+    firsts = places.group_by("id").aggregate([("place", "min")])["place_min"]
+    keep = pc.is_in(places["place"], value_set=firsts)
+    return rows.filter(keep)
+
+
 def split(home: Home, table: Table, rows: pa.Table, batch_id: str) -> tuple[pa.Table, pa.Table]:
     """The rows that nobody has landed, and those that this very batch landed before a crash.
 

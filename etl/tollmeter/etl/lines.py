@@ -1,16 +1,18 @@
-"""Lines of a raw object, streamed: memory stays bounded whatever the object holds."""
+"""Lines of a raw object, streamed in blocks of whole lines: memory stays bounded whatever the object holds."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, Final, NamedTuple
+from pathlib import PurePosixPath
+from typing import Any, BinaryIO, Final, NamedTuple
 
 MAX_LINE_BYTES: Final = 1 << 20
 """A longer line is quarantined; only its head is held."""
 
 KEPT_BYTES: Final = 64 << 10
-_CHUNK: Final = 1 << 18
+CHUNK_BYTES: Final = 1 << 18
+"""What is read at once. It must not exceed `MAX_LINE_BYTES`, and changing it changes where blocks end."""
+
 _CODECS: Final = {".zst": "zstd", ".gz": "gzip"}
 
 
@@ -22,42 +24,105 @@ class Line(NamedTuple):
     unreadable: str = ""
 
 
-def read_lines(path: Path) -> Iterator[Line]:
-    """The lines of one object, plain, gzip or zstd by its suffix.
+class Block(NamedTuple):
+    """Consecutive lines of an object, each ended by a newline in `data`.
 
-    Where the object cannot be decompressed further, a last line says so in `unreadable`; what could be read before it
-    has been yielded. A last line without newline counts as a line.
+    `cut` holds the lines whose bytes are not the whole line, by their place in the block.
     """
-    held, size = b"", 0
+
+    data: bytes
+    line_count: int
+    cut: dict[int, Line]
+
+    def lines(self) -> list[bytes]:
+        """The bytes of each line, as `data` has them."""
+        found = self.data.split(b"\n")
+        found.pop()
+        return found
+
+
+def read_blocks(file: BinaryIO, key: str, block_bytes: int, block_lines: int) -> Iterator[Block]:
+    """The lines of one object, plain, gzip or zstd by the suffix of its key, in blocks.
+
+    A block ends with the chunk in which it reaches `block_bytes` or `block_lines`. Where the object cannot be
+    decompressed further, a last line says so in `unreadable`; what could be read before it has been yielded. A last
+    line without newline counts as a line.
+    """
+    growing = _Growing(min(CHUNK_BYTES, block_bytes))
     try:
-        for chunk in _chunks(path):
-            first, *rest = chunk.split(b"\n")
-            held, size = _grown(held, size, first)
-            if rest:
-                yield Line(held, size)
-                for data in rest[:-1]:
-                    yield Line(data, len(data))
-                held, size = rest[-1], len(rest[-1])
+        for chunk in _chunks(file, key, growing.chunk_bytes):
+            growing.take(chunk)
+            if growing.size >= block_bytes or growing.count >= block_lines:
+                yield growing.block()
     except _UnreadableError as error:
-        yield Line(held, size, str(error))
-        return
-    if size:
-        yield Line(held, size)
+        growing.end_line(str(error))
+    if growing.line_size:
+        growing.end_line()
+    if growing.count:
+        yield growing.block()
+
+
+class _Growing:
+    """The block under way, and the line under way after it."""
+
+    def __init__(self, chunk_bytes: int) -> None:
+        self.chunk_bytes = chunk_bytes
+        self.size, self.count = 0, 0
+        self.line_size = 0
+        self._head = b""
+        self._pieces: list[bytes] = []
+        self._cut: dict[int, Line] = {}
+
+    def take(self, chunk: bytes) -> None:
+        end = chunk.find(b"\n")
+        if end < 0:
+            self._grow(chunk)
+            return
+        self._grow(chunk[:end])
+        self.end_line()
+        last = chunk.rindex(b"\n") + 1
+        if last > end + 1:  # these lines lie within a chunk, so none is too long
+            self._add(chunk[end + 1 : last])
+        self._grow(chunk[last:])
+
+    def end_line(self, unreadable: str = "") -> None:
+        if unreadable or self.line_size > len(self._head):
+            self._cut[self.count] = Line(self._head, self.line_size, unreadable)
+        self._add(self._head + b"\n")
+        self._head, self.line_size = b"", 0
+
+    def block(self) -> Block:
+        found = Block(b"".join(self._pieces), self.count, self._cut)
+        self._pieces, self._cut, self.size, self.count = [], {}, 0, 0
+        return found
+
+    def _add(self, lines: bytes) -> None:
+        self._pieces.append(lines)
+        self.size += len(lines)
+        self.count += lines.count(b"\n")
+
+    def _grow(self, piece: bytes) -> None:
+        self.line_size += len(piece)
+        if self.line_size <= MAX_LINE_BYTES:
+            self._head += piece
+        elif len(self._head) < KEPT_BYTES:
+            self._head = (self._head + piece)[:KEPT_BYTES]
+        else:
+            self._head = self._head[:KEPT_BYTES]
 
 
 class _UnreadableError(Exception):
     """The compressed stream is torn or damaged."""
 
 
-def _chunks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        codec = _CODECS.get(path.suffix)
-        read = _decompressed(file, codec) if codec else file.read
-        while chunk := read(_CHUNK):
-            yield chunk
+def _chunks(file: BinaryIO, key: str, size: int) -> Iterator[bytes]:
+    codec = _CODECS.get(PurePosixPath(key).suffix)
+    read = _decompressed(file, codec) if codec else file.read
+    while chunk := read(size):
+        yield chunk
 
 
-def _decompressed(file: Any, codec: str) -> Any:
+def _decompressed(file: BinaryIO, codec: str) -> Any:
     import pyarrow as pa
 
     stream = pa.CompressedInputStream(pa.PythonFile(file, mode="r"), codec)
@@ -69,10 +134,3 @@ def _decompressed(file: Any, codec: str) -> Any:
             raise _UnreadableError(f"{codec}: {error}") from error
 
     return read
-
-
-def _grown(held: bytes, size: int, piece: bytes) -> tuple[bytes, int]:
-    total = size + len(piece)
-    if total > MAX_LINE_BYTES:
-        return (held if len(held) >= KEPT_BYTES else held + piece)[:KEPT_BYTES], total
-    return held + piece, total

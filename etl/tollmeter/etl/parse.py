@@ -27,6 +27,9 @@ REASONS: Final = (NOT_UTF8, NOT_JSON, TOO_LONG, UNREADABLE, UNKNOWN_KIND, INVALI
 CLOCK_SKEW: Final = timedelta(days=1)
 """How far in the future an event may lie."""
 
+MAX_DEPTH: Final = 64
+"""How deep objects and arrays of a line may nest."""
+
 MONEY_UNIT: Final = Decimal(1).scaleb(-MONEY_SCALE)
 """The smallest amount the lake holds, in USD."""
 
@@ -37,9 +40,10 @@ _MONEY_FIELDS: Final = {
     fields: tuple(c.name for c in COLUMNS if c.type == "money" and c.name in fields)
     for fields in (Request.__struct_fields__, LlmCall.__struct_fields__)
 }
-_SIGNED: Final = frozenset({"cache_savings_usd"})
+SIGNED_MONEY: Final = frozenset({"cache_savings_usd"})
 _JSON_FIELDS: Final = frozenset(c.name for c in COLUMNS if c.type == "json")
 _ESCAPED_NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+_BRACKET: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]')
 _MAX_DETAIL: Final = 500
 
 
@@ -51,11 +55,20 @@ class Fault(NamedTuple):
 
 
 class Parsed(NamedTuple):
-    """A valid event, the JSON text of what it does not model, and the JSON columns as the line spelled them."""
+    """A valid event, the JSON text of what it does not model, and the texts of those JSON columns that hold anything.
+
+    The texts are compact; on a line with fields that this version does not know they are as the line spelled them.
+    """
 
     event: Event
-    extra: str | None = None
-    spelled: dict[str, str] | None = None
+    extra: str | None
+    texts: dict[str, str]
+
+    @classmethod
+    def of(cls, event: Event) -> Parsed:
+        """An event with nothing beside it."""
+        texts = {name: value for name in _json_fields(event) if (value := getattr(event, name))}
+        return cls(event, None, {name: msgspec.json.encode(value).decode() for name, value in texts.items()})
 
 
 class _Step(Step, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -119,10 +132,21 @@ def parse_line(line: Line, now: datetime) -> Parsed | Fault:
         return Fault(UNREADABLE, f"the rest of the object cannot be read: {line.unreadable}")
     if line.size > MAX_LINE_BYTES:
         return Fault(TOO_LONG, f"{line.size} bytes, {MAX_LINE_BYTES} are allowed")
-    return _text_fault(line.data) or _parse(line.data, now + CLOCK_SKEW)
+    return text_fault(line.data) or _depth_fault(line.data) or _parse(line.data, now + CLOCK_SKEW)
 
 
-def _text_fault(data: bytes) -> Fault | None:
+def is_plain(data: bytes) -> bool:
+    """Whether `text_fault` finds nothing on any line of `data`, without looking closely: True is certain."""
+    try:
+        if not data.isascii():
+            data.decode()
+    except UnicodeDecodeError:
+        return False
+    return b"\0" not in data and (b"\\" not in data or b"\\u0000" not in data)  # one byte is found much faster
+
+
+def text_fault(data: bytes) -> Fault | None:
+    """What is wrong with the characters of a line, where anything is."""
     try:
         if not data.isascii():
             data.decode()
@@ -132,6 +156,19 @@ def _text_fault(data: bytes) -> Fault | None:
         return Fault(NOT_JSON, f"NUL byte at offset {data.index(0)}")
     if b"\\u0000" in data and _ESCAPED_NUL.search(data):
         return Fault(INVALID, "a text holds the character NUL, which databases refuse")
+    return None
+
+
+def _depth_fault(data: bytes) -> Fault | None:
+    """A bound of our own: the decoder's depends on how deep the caller stands."""
+    if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
+        return None
+    depth = 0
+    for found in _BRACKET.finditer(data):
+        mark = data[found.start()]
+        depth += (mark in b"[{") - (mark in b"]}")
+        if depth > MAX_DEPTH:
+            return Fault(NOT_JSON, f"nested too deeply: more than {MAX_DEPTH} levels")
     return None
 
 
@@ -153,7 +190,7 @@ def _parse(data: bytes, latest: datetime) -> Parsed | Fault:
 
 def _decode(data: bytes) -> Parsed:
     try:
-        return Parsed(_known.decode(data))
+        return Parsed.of(_known.decode(data))
     except msgspec.DecodeError:
         fields = _fields.decode(data)
     if DIRECTIVES in fields:  # a line of Lambda, which is its own metrics
@@ -163,8 +200,12 @@ def _decode(data: bytes) -> Parsed:
     known = event.__struct_fields__
     unknown = {name: raw for name, raw in fields.items() if name not in known and name != "kind"}
     extra = msgspec.json.encode(unknown).decode() if unknown else None
-    spelled = [name for name in known if name in _JSON_FIELDS and getattr(event, name)]
+    spelled = [name for name in _json_fields(event) if getattr(event, name)]
     return Parsed(event, extra, {name: bytes(fields[name]).decode() for name in spelled})
+
+
+def _json_fields(event: Event) -> tuple[str, ...]:
+    return tuple(name for name in event.__struct_fields__ if name in _JSON_FIELDS)
 
 
 def _fault_of(message: str) -> Fault:
@@ -183,6 +224,6 @@ def _money_fault(event: Event, name: str) -> Fault | None:
         return Fault(MONEY, f"{name}={str(value)[:64]} has more than {MONEY_SCALE} decimals")
     except InvalidOperation:
         exact = None
-    if exact is None or not exact.is_finite() or (exact < 0 and name not in _SIGNED):
+    if exact is None or not exact.is_finite() or (exact < 0 and name not in SIGNED_MONEY):
         return Fault(MONEY, f"{name}={str(value)[:64]} is not an amount of 0 or more and less than {_MONEY_LIMIT}")
     return None

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from tollmeter.etl.lines import Line, read_lines
-from tollmeter.etl.parse import Fault, Parsed, parse_line
-from tollmeter.etl.rows import EventRows, FaultRows, event_rows
+from tollmeter.etl.dedupe import first_of_each
+from tollmeter.etl.judge import Judged, Judging, Piece
+from tollmeter.etl.lines import Block, read_blocks
+from tollmeter.etl.pool import Task, judged_in_order
+from tollmeter.etl.rows import counted, stamped, unstamped_schema
 from tollmeter.etl.tombstones import Tombstones
 from tollmeter.model.errors import DataError
-from tollmeter.model.events import Event
-from tollmeter.model.names import TABLE_OF_KIND
+from tollmeter.model.names import TABLE_OF_KIND, TABLE_QUARANTINE
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from tollmeter.etl.plan import Plan
+
+TASKS_IN_PART: Final = 16
+"""A part is read in blocks of this fraction of it; changing it changes the parts of a batch that is under way."""
 
 
 @dataclass(slots=True)
@@ -36,85 +41,99 @@ class Part:
     reasons: Counter[str]
 
 
-@dataclass(slots=True)
-class _Collector:
-    plan: Plan
-    number: int
-    events: dict[str, EventRows]
-    faults: FaultRows
-    tombstones: Tombstones
-    size: int = 0
-    count: int = 0
-    lines: Counter[int] = field(default_factory=Counter)
-    duplicates: Counter[int] = field(default_factory=Counter)
-    quarantined: Counter[int] = field(default_factory=Counter)
-    forgotten: Counter[int] = field(default_factory=Counter)
-    reasons: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def full(self) -> bool:
-        return self.size >= self.plan.part_bytes or self.count >= self.plan.part_lines
-
-    def take(self, origin: int, number: int, line: Line) -> None:
-        self.lines[origin] += 1
-        self.count += 1
-        self.size += len(line.data)
-        verdict = parse_line(line, self.plan.planned_at)
-        if self._is_forgotten(verdict, line):
-            self.forgotten[origin] += 1
-        elif isinstance(verdict, Fault):
-            planned = self.plan.objects[origin]
-            self.faults.add(planned.key, planned.sha256, number, line.data, verdict)
-            self.quarantined[origin] += 1
-            self.reasons[verdict.reason] += 1
-        elif not self.events[_kind(verdict.event)].add(verdict, origin):
-            self.duplicates[origin] += 1
-
-    def _is_forgotten(self, verdict: Parsed | Fault, line: Line) -> bool:
-        if isinstance(verdict, Fault):
-            return self.tombstones.cover_text(line.data)
-        return self.tombstones.cover(verdict.event)
-
-    def finish(self) -> Part:
-        tables = {TABLE_OF_KIND[kind]: rows.finish() for kind, rows in self.events.items()}
-        counts = (self.lines, self.duplicates, self.quarantined, self.forgotten, self.reasons)
-        return Part(part_id(self.plan, self.number), tables, self.faults.finish(), *counts)
-
-
 def part_id(plan: Plan, number: int) -> str:
     """The batch id that the rows and commits of one part carry."""
     return f"{plan.batch_id}-{number}"
 
 
-def read_parts(plan: Plan, raw: Path, done: Callable[[], None], tombstones: Tombstones | None = None) -> Iterator[Part]:
-    """The parts of a plan, the same ones each time; `done` is called after each object.
+def read_parts(
+    plan: Plan,
+    raw: Path,
+    done: Callable[[], None],
+    tombstones: Tombstones | None = None,
+    workers: int | None = None,
+) -> Iterator[Part]:
+    """The parts of a plan, the same ones each time; `done` is called when an object has been read.
+
+    Other processes judge the lines of the next part while the caller lands this one: `workers` of them, by default one
+    for each core.
 
     Raises:
         DataError: an object of the plan is gone.
+        TransientError: a process that judged lines died.
     """
-    refused = tombstones or Tombstones()
-    part = _collector(plan, 0, refused)
-    for origin, planned in enumerate(plan.objects):
-        for number, line in enumerate(_lines(raw, planned.key), start=1):
-            if part.full:
-                yield part.finish()
-                part = _collector(plan, part.number + 1, refused)
-            part.take(origin, number, line)
-        done()
-    yield part.finish()
+    held: list[Judged] = []
+    number, size, lines = 0, 0, 0
+    tasks, how = _tasks(plan, raw, done), Judging(plan.planned_at, tombstones or Tombstones())
+    with closing(judged_in_order(tasks, how, workers, TASKS_IN_PART)) as found:
+        for judged in found:
+            held.append(judged)
+            size, lines = size + judged.size, lines + judged.lines.total()
+            if size >= plan.part_bytes or lines >= plan.part_lines:
+                yield _part(plan, number, held)
+                number, size, lines = number + 1, 0, 0
+                held.clear()
+    if held:
+        yield _part(plan, number, held)
 
 
-def _collector(plan: Plan, number: int, tombstones: Tombstones) -> _Collector:
+def _part(plan: Plan, number: int, held: list[Judged]) -> Part:
+    """What was judged as one part; it is let go of here, so that it is not held twice."""
+    import pyarrow as pa
+
     stamp = (part_id(plan, number), plan.planned_at)
-    return _Collector(plan, number, event_rows(*stamp), FaultRows(*stamp), tombstones)
+    tables, duplicates = dict[str, pa.Table](), Counter[int]()
+    for name in TABLE_OF_KIND.values():
+        rows = _joined(name, [judged.tables.pop(name) for judged in held])
+        first = first_of_each(rows)
+        duplicates += counted(rows) - counted(first)
+        tables[name] = stamped(name, first, *stamp)
+    quarantine = stamped(TABLE_QUARANTINE, _joined(TABLE_QUARANTINE, [judged.quarantine for judged in held]), *stamp)
+    lines, quarantined, forgotten, reasons = Counter[int](), Counter[int](), Counter[int](), Counter[str]()
+    for judged in held:
+        lines += judged.lines
+        quarantined += judged.quarantined
+        forgotten += judged.forgotten
+        reasons += judged.reasons
+    return Part(stamp[0], tables, quarantine, lines, duplicates, quarantined, forgotten, reasons)
 
 
-def _lines(raw: Path, key: str) -> Iterator[Line]:
+def _joined(name: str, tables: list[pa.Table]) -> pa.Table:
+    import pyarrow as pa
+
+    return pa.concat_tables([unstamped_schema(name).empty_table(), *tables])
+
+
+def _tasks(plan: Plan, raw: Path, done: Callable[[], None]) -> Iterator[Task]:
+    """The pieces of all objects, in order, as much at a time as a block may hold."""
+    block_bytes, block_lines = _block_limits(plan)
+    task, size, lines = Task(), 0, 0
+    for piece in _pieces(plan, raw, done):
+        task.append(piece)
+        size, lines = size + len(piece.block.data), lines + piece.block.line_count
+        if size >= block_bytes or lines >= block_lines:
+            yield task
+            task, size, lines = Task(), 0, 0
+    if task:
+        yield task
+
+
+def _pieces(plan: Plan, raw: Path, done: Callable[[], None]) -> Iterator[Piece]:
+    for origin, planned in enumerate(plan.objects):
+        first = 1
+        for block in _blocks(raw, planned.key, *_block_limits(plan)):
+            yield Piece(origin, planned.key, planned.sha256, first, block)
+            first += block.line_count
+        done()
+
+
+def _block_limits(plan: Plan) -> tuple[int, int]:
+    return max(1, plan.part_bytes // TASKS_IN_PART), max(1, plan.part_lines // TASKS_IN_PART)
+
+
+def _blocks(raw: Path, key: str, block_bytes: int, block_lines: int) -> Iterator[Block]:
     try:
-        yield from read_lines(raw / key)
+        with (raw / key).open("rb") as file:
+            yield from read_blocks(file, key, block_bytes, block_lines)
     except FileNotFoundError:
         raise DataError(f"raw object {key!r} vanished while its batch is unfinished; put it back below {raw}") from None
-
-
-def _kind(event: Event) -> str:
-    return str(event.__struct_config__.tag)

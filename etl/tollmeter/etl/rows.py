@@ -1,111 +1,135 @@
-"""Parsed events and faults as Arrow tables in the lake's schemas."""
+"""Events and faults as Arrow tables in the lake's schemas."""
 
+# pyarrow makes its compute functions at import, so pyright cannot see them.
+# pyright: reportAttributeAccessIssue=false
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from tollmeter.etl.lines import KEPT_BYTES
-from tollmeter.etl.parse import MONEY_UNIT
+from tollmeter.etl.shapes import TABLE_OF_SHAPE, shape_of
 from tollmeter.model.arrow import arrow_schema, arrow_type
-from tollmeter.model.columns import LAKE_COLUMNS, Column, columns_of
-from tollmeter.model.names import TABLE_LEDGER, TABLE_OF_KIND, TABLE_QUARANTINE
+from tollmeter.model.columns import Type, columns_of
+from tollmeter.model.names import TABLE_LEDGER, TABLE_QUARANTINE
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from tollmeter.etl.parse import Fault, Parsed
+    from tollmeter.etl.parse import Parsed
 
 ORIGIN: Final = "__object"
 """Name of the helper column that holds which object of the batch a row came from; it never reaches the lake."""
 
-_CHUNK_ROWS: Final = 8192
+STAMP: Final = ("ingested_at", "batch_id")
+"""Columns that are the same for every row of a part, and are added last."""
+
 _MAX_VARCHAR: Final = KEPT_BYTES - 1  # what a Redshift VARCHAR holds, in bytes
+_encode: Final = msgspec.json.Encoder().encode
 
 
-@dataclass(slots=True)
-class EventRows:
-    """Rows of one event table, converted to Arrow a few thousand at a time so that Python objects stay few."""
-
-    table: str
-    batch_id: str
-    ingested_at: datetime
-    seen: set[str] = field(default_factory=set)
-    _fields: tuple[str, ...] = ()
-    _pending: list[tuple[Any, ...]] = field(default_factory=list)
-    _chunks: list[pa.RecordBatch] = field(default_factory=list)
-
-    def add(self, parsed: Parsed, origin: int) -> bool:
-        """Keep an event; False when one of the same `event_id` is here already."""
-        event = parsed.event
-        if event.event_id in self.seen:
-            return False
-        self.seen.add(event.event_id)
-        values = msgspec.structs.astuple(event)
-        if parsed.spelled:
-            values = tuple(map(parsed.spelled.get, event.__struct_fields__, values))
-        self._fields = event.__struct_fields__
-        self._pending.append((*values, parsed.extra, origin))
-        if len(self._pending) >= _CHUNK_ROWS:
-            self._flush()
-        return True
-
-    def finish(self) -> pa.Table:
-        """All rows, with the helper column `ORIGIN`."""
-        import pyarrow as pa
-
-        self._flush()
-        schema = arrow_schema(self.table).append(pa.field(ORIGIN, pa.int32()))
-        return pa.Table.from_batches(self._chunks, schema=schema)
-
-    def _flush(self) -> None:
-        if not self._pending:
-            return
-        import pyarrow as pa
-
-        values = dict(zip((*self._fields, "extra", ORIGIN), zip(*self._pending, strict=True), strict=True))
-        columns = columns_of(self.table)
-        arrays = {c.name: _array(c, values[c.name]) for c in columns if c.name in values}
-        rows = len(self._pending)
-        arrays["event_date"] = arrays["timestamp"].cast(pa.date32())
-        arrays["ingested_at"] = pa.repeat(pa.scalar(_naive(self.ingested_at), pa.timestamp("us")), rows)
-        arrays["batch_id"] = pa.repeat(pa.scalar(self.batch_id), rows)
-        arrays[ORIGIN] = pa.array(values[ORIGIN], pa.int32())
-        schema = arrow_schema(self.table).append(pa.field(ORIGIN, pa.int32()))
-        self._chunks.append(pa.RecordBatch.from_arrays([arrays[name] for name in schema.names], schema=schema))
-        self._pending = []
+def value_columns(shape: type, rows: Sequence[msgspec.Struct]) -> dict[str, Sequence[Any]]:
+    """The values of events of one shape, column by column."""
+    values = zip(*map(msgspec.structs.astuple, rows), strict=True)
+    return dict(zip(shape.__struct_fields__, values, strict=True))  # type: ignore[attr-defined]  # a shape is a Struct
 
 
-@dataclass(slots=True)
-class FaultRows:
-    """Rows of the quarantine."""
+def column(kind: Type, values: Sequence[Any]) -> pa.Array:
+    """One column of the lake.
 
-    batch_id: str
-    ingested_at: datetime
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    Raises:
+        pyarrow.ArrowInvalid: a text is no amount, or none that the column can hold exactly.
+        OverflowError: a moment lies beyond the years that microseconds can count.
+    """
+    import pyarrow as pa
 
-    def add(self, key: str, sha256: str, number: int, data: bytes, fault: Fault) -> None:
-        """Keep one line that is not an event."""
-        row = {"object_key": key, "sha256": sha256, "line_number": number, "raw_text": shown(data)}
-        self.rows.append({**row, **fault._asdict()})
+    if kind == "json":
+        return pa.array([_json(value) for value in values], pa.string())
+    if kind == "timestamp":
+        return pa.array(values, pa.timestamp("us", tz="UTC")).cast(pa.timestamp("us"))
+    if kind == "money":
+        return pa.array(values, pa.string()).cast(arrow_type(kind))
+    return pa.array(values, arrow_type(kind))
 
-    def finish(self) -> pa.Table:
-        """All rows; their day is that of the ingestion."""
-        constant = {"event_date": self.ingested_at.date(), **_stamp(self.batch_id, self.ingested_at)}
-        return _table(TABLE_QUARANTINE, [row | constant for row in self.rows])
+
+def unstamped_schema(table: str) -> pa.Schema:
+    """The schema of an event table, with the helper column `ORIGIN`, or of the quarantine, before rows are stamped."""
+    import pyarrow as pa
+
+    if table == TABLE_QUARANTINE:
+        return pa.schema([field for field in arrow_schema(table) if field.name not in {*STAMP, "event_date"}])
+    kept = [field for field in arrow_schema(table) if field.name not in STAMP]
+    return pa.schema([*kept, pa.field(ORIGIN, pa.int32())])
+
+
+def event_table(parsed: Sequence[Parsed], batch_id: str, ingested_at: datetime) -> pa.Table:
+    """Parsed events of one kind as rows of their table, one at least, with `ORIGIN` 0."""
+    import pyarrow as pa
+
+    shapes = list(map(shape_of, parsed))
+    name = TABLE_OF_SHAPE[type(shapes[0])]
+    values = value_columns(type(shapes[0]), shapes)
+    types = {each.name: each.type for each in columns_of(name)}
+    arrays = {each: column(types[each], found) for each, found in values.items()}
+    rows = record_batch(name, arrays, [each.extra for each in parsed], 0)
+    return stamped(name, pa.Table.from_batches([rows]), batch_id, ingested_at)
+
+
+def record_batch(table: str, arrays: dict[str, pa.Array], extra: Sequence[str | None], origin: int) -> pa.RecordBatch:
+    """Columns of events as rows that lack their stamp only."""
+    import pyarrow as pa
+
+    more = {
+        "event_date": arrays["timestamp"].cast(pa.date32()),
+        "extra": pa.array(extra, pa.string()),
+        ORIGIN: pa.repeat(pa.scalar(origin, pa.int32()), len(extra)),
+    }
+    found, schema = arrays | more, unstamped_schema(table)
+    return pa.RecordBatch.from_arrays([found[name] for name in schema.names], schema=schema)
+
+
+def stamped(name: str, rows: pa.Table, batch_id: str, ingested_at: datetime) -> pa.Table:
+    """Rows with the columns that tell who landed them when, in the order of the table's schema, `ORIGIN` last."""
+    import pyarrow as pa
+
+    moment = pa.scalar(_naive(ingested_at), pa.timestamp("us"))
+    constants = {"ingested_at": moment, "batch_id": pa.scalar(batch_id)}
+    if name == TABLE_QUARANTINE:  # its day is that of the ingestion
+        constants["event_date"] = moment.cast(pa.date32())
+    schema = arrow_schema(name)
+    if ORIGIN in rows.column_names:
+        schema = schema.append(pa.field(ORIGIN, pa.int32()))
+    arrays = [
+        pa.chunked_array([pa.repeat(constants[each], len(rows))]) if each in constants else rows[each]
+        for each in schema.names
+    ]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def fault_table(rows: list[dict[str, Any]]) -> pa.Table:
+    """Rows of the quarantine that lack their stamp only."""
+    import pyarrow as pa
+
+    return pa.Table.from_pylist(rows, schema=unstamped_schema(TABLE_QUARANTINE))
+
+
+def counted(rows: pa.Table) -> Counter[int]:
+    """How many rows came from which object."""
+    import pyarrow.compute as pc
+
+    return Counter({pair["values"]: pair["counts"] for pair in pc.value_counts(rows[ORIGIN]).to_pylist()})
 
 
 def ledger_rows(rows: list[dict[str, Any]], batch_id: str, ingested_at: datetime) -> pa.Table:
     """Rows of the ledger: what became of each object of a batch."""
-    return _table(TABLE_LEDGER, [row | _stamp(batch_id, ingested_at) for row in rows])
+    import pyarrow as pa
 
-
-def event_rows(batch_id: str, ingested_at: datetime) -> dict[str, EventRows]:
-    """Empty rows of each event table, by kind."""
-    return {kind: EventRows(table, batch_id, ingested_at) for kind, table in TABLE_OF_KIND.items()}
+    stamp = {"batch_id": batch_id, "ingested_at": _naive(ingested_at)}
+    return pa.Table.from_pylist([row | stamp for row in rows], schema=arrow_schema(TABLE_LEDGER))
 
 
 def shown(data: bytes) -> str:
@@ -118,34 +142,12 @@ def shown(data: bytes) -> str:
     return text.encode()[:_MAX_VARCHAR].decode("utf-8", "ignore")
 
 
-def _array(column: Column, values: tuple[Any, ...]) -> pa.Array:
-    import pyarrow as pa
-
-    if column.type == "json" and column.name not in LAKE_COLUMNS:
-        return pa.array(list(map(_json, values)), pa.string())
-    if column.type == "timestamp":
-        return pa.array(values, pa.timestamp("us", tz="UTC")).cast(pa.timestamp("us"))
-    if column.type == "money":
-        values = tuple(value if value is None else value.quantize(MONEY_UNIT) for value in values)
-    return pa.array(values, arrow_type(column.type))
-
-
 def _json(value: Any) -> str | None:
     """JSON text of a structured field; null where it is empty, as most are."""
     if not value or isinstance(value, str):
         return value or None
-    return msgspec.json.encode(value).decode()
-
-
-def _stamp(batch_id: str, ingested_at: datetime) -> dict[str, Any]:
-    return {"batch_id": batch_id, "ingested_at": _naive(ingested_at)}
+    return _encode(value).decode()
 
 
 def _naive(moment: datetime) -> datetime:
     return moment.replace(tzinfo=None)
-
-
-def _table(name: str, rows: list[dict[str, Any]]) -> pa.Table:
-    import pyarrow as pa
-
-    return pa.Table.from_pylist(rows, schema=arrow_schema(name))

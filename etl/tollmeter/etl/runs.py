@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from tollmeter.etl.commit import land_once
 from tollmeter.etl.parse import Parsed
-from tollmeter.etl.rows import EventRows
-from tollmeter.model.names import TABLE_RUNS
+from tollmeter.etl.rows import event_table
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -21,6 +20,4 @@ def land_run(table: Table, event: Run, batch_id: str) -> None:
     Raises:
         ConflictError: other writers were faster at every attempt.
     """
-    rows = EventRows(TABLE_RUNS, batch_id, event.timestamp)
-    rows.add(Parsed(event), 0)
-    land_once(table, rows.finish(), batch_id)
+    land_once(table, event_table([Parsed.of(event)], batch_id, event.timestamp), batch_id)

@@ -13,7 +13,9 @@ import re
 import secrets
 from typing import TYPE_CHECKING, Any, Final
 
-from tollmeter.model.events import Event, utc_now
+from msgspec import Struct
+
+from tollmeter.model.events import utc_now
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -60,8 +62,8 @@ class Tombstones:
             known = self._remembered[kind, value] = digest_of(self._key, kind, value) in self._digests
         return known
 
-    def cover(self, event: Event) -> bool:
-        """Whether an event belongs to a forgotten user or tenant."""
+    def cover(self, event: Struct) -> bool:
+        """Whether an event, or the shape of one, belongs to a forgotten user or tenant."""
         return bool(self._digests) and any(self.holds(kind, getattr(event, kind, "")) for kind in FORGETTABLE)
 
     def cover_text(self, line: bytes) -> bool:
