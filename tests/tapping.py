@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tollmeter.instrumentation import instrument
+from tollmeter.instrumentation import active, instrument
 from tollmeter.instrumentation.guard import losses
-from tollmeter.instrumentation.tap import jobs, reading_results, watch
+from tollmeter.instrumentation.tap import jobs, reading_results
 from tollmeter.instrumentation.writer import MemoryWriter
 from tollmeter.model.events import LlmCall, decode
 
@@ -18,14 +18,14 @@ from tollmeter.model.events import LlmCall, decode
 def recording(**settings: Any) -> Iterator[MemoryWriter]:
     """Record into memory until the block ends, knowing nothing of tests before."""
     writer = MemoryWriter()
-    watch._default.clear()
+    active._default.clear()
     jobs.seen.forget()
     jobs.held.forget()
     reading_results._times.clear()
     losses.take()
     instrument(writer=writer, mode="lean", service="svc", **settings)
     yield writer
-    watch._default.clear()
+    active._default.clear()
 
 
 def calls_of(writer: MemoryWriter) -> list[LlmCall]:

@@ -110,10 +110,13 @@ def _peers(peers: dict[str, Any]) -> str:
         told = (f"{row['times']:.1f}", worst, str(row["bar"]), "met" if row["met"] else "missed")
         bars.append((row["workload"], row["peer"], *told))
     cpu, rss = (peers["imports"][what] for what in ("cpu_ms", "rss_mb"))
+    cpu_later, rss_later = (peers["imports"][f"{what}_of_instrument"]["added"] for what in ("cpu_ms", "rss_mb"))
     imports = (
-        f"`import tollmeter.instrumentation`, where FastAPI and the OpenAI SDK are loaded, adds {cpu['added']:.0f} ms "
+        "FastAPI and the OpenAI SDK being loaded, `from tollmeter.instrumentation import annotate, instrument, step` "
+        f"adds {cpu['added']:.0f} ms "
         f"of CPU ({cpu['low']:.0f} to {cpu['high']:.0f}; bar 50, {_met(cpu['high'] <= MAX_IMPORT_MS)}) and "
-        f"{rss['added']:.1f} MB ({rss['low']:.1f} to {rss['high']:.1f}; bar 8, {_met(rss['high'] <= MAX_IMPORT_MB)}).\n"
+        f"{rss['added']:.1f} MB ({rss['low']:.1f} to {rss['high']:.1f}; bar 8, {_met(rss['high'] <= MAX_IMPORT_MB)}). "
+        f"`instrument(app)` then loads the taps and prices: {cpu_later:.0f} ms and {rss_later:.1f} MB more.\n"
     )
     return f"{peers['versions']}.\n\n{_table(*rows)}\n{_table(*bars)}\n{imports}"
 

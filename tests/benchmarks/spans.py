@@ -15,11 +15,11 @@ from benchmarks.paired import difference
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
+from tollmeter.instrumentation.active import use_recorder
 from tollmeter.instrumentation.attribution import Attributor
 from tollmeter.instrumentation.otel.foreign_calls import ForeignCalls
 from tollmeter.instrumentation.otel.sampling import record_unsampled
 from tollmeter.instrumentation.recorder import Recorder
-from tollmeter.instrumentation.tap.watch import use_recorder
 from tollmeter.instrumentation.tracing_otel import OtelTracing
 from tollmeter.instrumentation.writer import MemoryWriter
 from tollmeter.model.settings import Settings

@@ -23,8 +23,7 @@ from tollmeter.etl import rewrite
 from tollmeter.etl.commit import ATTEMPTS
 from tollmeter.etl.lake import existing_tables
 from tollmeter.etl.repricing import RepriceReport, reprice
-from tollmeter.instrumentation import instrument, llm_call
-from tollmeter.instrumentation.tap import watch
+from tollmeter.instrumentation import active, instrument, llm_call
 from tollmeter.instrumentation.writer import MemoryWriter
 from tollmeter.model.errors import ConflictError, InvariantError, LockedError
 from tollmeter.model.events import Event, LlmCall, Request, encode
@@ -273,10 +272,10 @@ def test_a_request_of_the_day_before_the_first_follows_its_calls(home: Home) -> 
 @pytest.fixture
 def tapped() -> Iterator[MemoryWriter]:
     writer = MemoryWriter()
-    watch._default.clear()
+    active._default.clear()
     instrument(writer=writer, mode="lean", service="svc")
     yield writer
-    watch._default.clear()
+    active._default.clear()
 
 
 def replay(row: dict[str, Any]) -> None:

@@ -15,8 +15,16 @@ import websockets
 from aws_server import aws_on_loopback, boto, lead_boto3_to
 from serving import get, served, spooled, stop
 
-from tollmeter.instrumentation import consume, consume_batch, instrument, job, step, trace_attributes, trace_headers
-from tollmeter.instrumentation.tap import watch
+from tollmeter.instrumentation import (
+    active,
+    consume,
+    consume_batch,
+    instrument,
+    job,
+    step,
+    trace_attributes,
+    trace_headers,
+)
 from tollmeter.instrumentation.writer import MemoryWriter
 from tollmeter.model.events import LlmCall, Request, decode
 from tollmeter.model.home import Home
@@ -192,7 +200,7 @@ def test_what_goes_on_after_the_answer_belongs_to_its_request(service: tuple[Hom
 
 @pytest.fixture
 def writer(monkeypatch: pytest.MonkeyPatch) -> MemoryWriter:
-    monkeypatch.setattr(watch, "_default", [])
+    monkeypatch.setattr(active, "_default", [])
     found = MemoryWriter()
     instrument(writer=found, mode="lean", service="worker", baggage=BAGGAGE, propagate_baggage=BAGGAGE)
     return found

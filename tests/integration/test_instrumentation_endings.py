@@ -24,8 +24,7 @@ from tap_server import tap_server
 
 from tollmeter.cli.sample import server as sample
 from tollmeter.cli.sample import wire
-from tollmeter.instrumentation import instrument
-from tollmeter.instrumentation.tap import watch
+from tollmeter.instrumentation import active, instrument
 from tollmeter.instrumentation.writer import MemoryWriter
 from tollmeter.model.events import LlmCall, Request, decode
 
@@ -93,10 +92,10 @@ class Scene:
 
 @pytest.fixture
 def scene() -> Iterator[Scene]:
-    watch._default.clear()
+    active._default.clear()
     with tap_server() as provider:
         yield Scene(provider, provider.address)
-    watch._default.clear()
+    active._default.clear()
 
 
 def case(name: str) -> dict[str, Any]:
@@ -261,7 +260,7 @@ def test_the_clients_own_timeout(scene: Scene, threaded: bool) -> None:
 
 
 def test_each_try_is_a_row_and_only_the_one_that_was_billed_has_a_price() -> None:
-    watch._default.clear()
+    active._default.clear()
     with sample.running(sample.UPSTREAM) as upstream:
         scene = Scene(upstream, upstream.url.removeprefix("http://"))
         headers = {wire.INPUT_TOKENS: "1000", wire.OUTPUT_TOKENS: "50", wire.CACHED_TOKENS: "600",
@@ -277,7 +276,7 @@ def test_each_try_is_a_row_and_only_the_one_that_was_billed_has_a_price() -> Non
     ]  # fmt: skip
     assert [billed(call) for call in calls] == [(None, None, None), (None, None, None), (1000, 50, COST)]
     assert summed(request) == (3, 1000, 50, COST)
-    watch._default.clear()
+    active._default.clear()
 
 
 def test_calls_of_other_threads_belong_to_the_request_whose_context_they_carry(scene: Scene) -> None:

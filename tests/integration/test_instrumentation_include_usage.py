@@ -18,9 +18,9 @@ import pytest
 import requests
 from asking_server import AskingServer, asking_server, stream
 
-from tollmeter.instrumentation import instrument
+from tollmeter.instrumentation import active, instrument
 from tollmeter.instrumentation.guard import losses
-from tollmeter.instrumentation.tap import asking, watch
+from tollmeter.instrumentation.tap import asking
 from tollmeter.instrumentation.writer import MemoryWriter
 from tollmeter.model.events import LlmCall, decode
 
@@ -43,11 +43,11 @@ def server() -> Iterator[AskingServer]:
 @pytest.fixture
 def events(server: AskingServer) -> Iterator[MemoryWriter]:
     writer = MemoryWriter()
-    watch._default.clear()
+    active._default.clear()
     here = {"providers": {server.address: "openai"}, "include_usage_hosts": [server.address]}
     instrument(writer=writer, mode="lean", include_usage=True, **here)
     yield writer
-    watch._default.clear()
+    active._default.clear()
 
 
 def calls_of(writer: MemoryWriter) -> list[LlmCall]:
@@ -209,8 +209,8 @@ def test_a_stream_left_early_is_partial(server: AskingServer, events: MemoryWrit
 
 def test_it_is_off_by_default(server: AskingServer) -> None:
     writer = MemoryWriter()
-    watch._default.clear()
+    active._default.clear()
     instrument(writer=writer, mode="lean", providers={server.address: "openai"}, include_usage_hosts=[server.address])
     assert _httpx(httpx2)(f"{server.url}/chat/completions") == PLAIN
     assert b"include_usage" not in server.bodies[0]
-    watch._default.clear()
+    active._default.clear()

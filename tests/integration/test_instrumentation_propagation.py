@@ -20,8 +20,7 @@ from botocore.config import Config
 from serving import served, spooled, stop
 from tap_server import tap_server
 
-from tollmeter.instrumentation import annotate, instrument, step
-from tollmeter.instrumentation.tap import watch
+from tollmeter.instrumentation import active, annotate, instrument, step
 from tollmeter.instrumentation.writer import MemoryWriter
 from tollmeter.model.events import LlmCall, Request, decode
 from tollmeter.model.home import Home
@@ -74,7 +73,7 @@ def by_boto3(url: str) -> None:
 def server() -> Iterator[Any]:
     with tap_server() as running:
         yield running
-    watch._default.clear()
+    active._default.clear()
 
 
 def request_around(talk: Callable[[], None], **settings: Any) -> list[Any]:
@@ -135,7 +134,7 @@ def test_no_other_host_is_told_anything(server: Any, name: str) -> None:
 
 def test_a_call_outside_of_any_request_begins_the_trace_it_tells(server: Any) -> None:
     writer = MemoryWriter()
-    watch._default.clear()
+    active._default.clear()
     instrument(writer=writer, mode="lean", providers={server.address: "openai"}, propagate_hosts="*")
     by_httpx(server.url)
     (call,) = (decode(line) for line in writer.lines)
@@ -161,7 +160,7 @@ def test_two_services_are_one_trace(tmp_path: Path, home: Home, style: str) -> N
     env = {"TOLLMETER_PROPAGATION": style, "TOLLMETER_BAGGAGE": "tenant_id=tenant", "TOLLMETER_MODE": "lean"}
     with served(tmp_path, home, code=GATEWAY, env=env) as (process, url):
         writer = MemoryWriter()
-        watch._default.clear()
+        active._default.clear()
 
         async def app(_scope: Any, _receive: Any, send: Any) -> None:
             annotate(tenant_id="acme")

@@ -16,8 +16,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from tapping import recording
 
-from tollmeter.instrumentation import instrument
-from tollmeter.instrumentation.tap import watch
+from tollmeter.instrumentation import active, instrument
 from tollmeter.instrumentation.tap.endpoints import recognise
 from tollmeter.instrumentation.writer import MemoryWriter
 from tollmeter.model.events import LlmCall, decode
@@ -37,10 +36,10 @@ def recorded(shared: Path) -> list[dict[str, Any]]:
 @pytest.fixture
 def events() -> Iterator[MemoryWriter]:
     writer = MemoryWriter()
-    watch._default.clear()
+    active._default.clear()
     instrument(writer=writer, mode="lean")
     yield writer
-    watch._default.clear()
+    active._default.clear()
 
 
 def _endpoint(row: dict[str, Any]) -> Any:

@@ -16,8 +16,7 @@ import requests
 from botocore.config import Config
 from tap_server import tap_server
 
-from tollmeter.instrumentation import SpendLimitError, instrument, llm_call, spend_limit
-from tollmeter.instrumentation.tap import watch
+from tollmeter.instrumentation import SpendLimitError, active, instrument, llm_call, spend_limit
 from tollmeter.instrumentation.writer import MemoryWriter
 from tollmeter.model.events import LlmCall, decode
 
@@ -36,10 +35,10 @@ def server() -> Iterator[Server]:
 @pytest.fixture(params=["lean", "otel"])
 def events(request: pytest.FixtureRequest, server: Server) -> Iterator[MemoryWriter]:
     writer = MemoryWriter()
-    watch._default.clear()
+    active._default.clear()
     instrument(writer=writer, mode=request.param, service="svc", providers={server.address: "openai"})
     yield writer
-    watch._default.clear()
+    active._default.clear()
 
 
 def by_requests(server: Server) -> object:
@@ -114,7 +113,7 @@ def test_each_try_of_an_sdk_is_a_call(server: Server, events: MemoryWriter) -> N
 def test_botocore_lets_the_error_through(mode: Any) -> None:
     """No server listens: what is sent would be an EndpointConnectionError."""
     writer = MemoryWriter()
-    watch._default.clear()
+    active._default.clear()
     instrument(writer=writer, mode="lean", providers={"127.0.0.1:9": "aws.bedrock"})
     client = boto3.client(
         "bedrock-runtime",
@@ -132,4 +131,4 @@ def test_botocore_lets_the_error_through(mode: Any) -> None:
             client.converse(modelId=model, messages=[{"role": "user", "content": [{"text": "hi"}]}])
     rows = [event for line in writer.lines if isinstance(event := decode(line), LlmCall)]
     assert [row.error_type for row in rows] == ["", "SpendLimitError"]
-    watch._default.clear()
+    active._default.clear()

@@ -17,8 +17,7 @@ import urllib3
 from botocore.config import Config
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
-from tollmeter.instrumentation import instrument
-from tollmeter.instrumentation.tap import watch
+from tollmeter.instrumentation import active, instrument
 from tollmeter.instrumentation.writer import MemoryWriter
 from tollmeter.model.events import LlmCall, decode
 
@@ -74,10 +73,10 @@ def server() -> Iterator[Replay]:
 @pytest.fixture
 def events(server: Replay) -> Iterator[MemoryWriter]:
     writer = MemoryWriter()
-    watch._default.clear()
+    active._default.clear()
     instrument(writer=writer, mode="lean", providers={f"127.0.0.1:{server.server_port}": "aws.bedrock"})
     yield writer
-    watch._default.clear()
+    active._default.clear()
 
 
 def client_for(port: int, *, attempts: int = 1, **config: Any) -> Any:
@@ -189,7 +188,7 @@ def test_a_refused_call_names_its_exception(server: Replay, events: MemoryWriter
 
 
 def test_an_endpoint_that_is_not_there(server: Replay, events: MemoryWriter) -> None:
-    watch._default.clear()
+    active._default.clear()
     instrument(writer=events, mode="lean", providers={"127.0.0.1:1": "aws.bedrock"})
     gone = client_for(1)
     with pytest.raises(EndpointConnectionError):

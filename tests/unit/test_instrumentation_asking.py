@@ -14,9 +14,9 @@ from asking_server import USAGE, stream
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tollmeter.instrumentation import instrument
+from tollmeter.instrumentation import active, instrument
 from tollmeter.instrumentation.guard import losses
-from tollmeter.instrumentation.tap import asking, watch
+from tollmeter.instrumentation.tap import asking
 from tollmeter.instrumentation.tap.asking import Target, asking_body, is_refusal, remember_refusal, with_question
 from tollmeter.instrumentation.tap.encodings import decoder_of
 from tollmeter.instrumentation.tap.hiding import UsageHider, hider_of
@@ -36,12 +36,12 @@ PACK: dict[str, Callable[[bytes], bytes]] = {
 
 @pytest.fixture(autouse=True)
 def asks() -> Iterator[None]:
-    watch._default.clear()
+    active._default.clear()
     instrument(
         writer=MemoryWriter(), mode="lean", include_usage=True, include_usage_hosts=["llm.test:8000", "own.test"]
     )
     yield
-    watch._default.clear()
+    active._default.clear()
     asking._refusing.clear()
 
 

@@ -11,8 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tollmeter.instrumentation import instrument
-from tollmeter.instrumentation.tap import watch
+from tollmeter.instrumentation import active, instrument
 from tollmeter.instrumentation.tap.text_meter import TextMeter
 from tollmeter.instrumentation.writer import MemoryWriter
 from tollmeter.model.events import LlmCall, decode
@@ -47,10 +46,10 @@ ESCAPED = sse(delta(content='say "hi"\n'), delta(content="été 東京 😀"), d
 @pytest.fixture
 def events() -> Iterator[MemoryWriter]:
     writer = MemoryWriter()
-    watch._default.clear()
+    active._default.clear()
     instrument(writer=writer, mode="lean")
     yield writer
-    watch._default.clear()
+    active._default.clear()
 
 
 def call_of(
@@ -128,10 +127,10 @@ def test_told_usage_wins(events: MemoryWriter) -> None:
 def test_it_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOLLMETER_ESTIMATE_USAGE", "false")
     writer = MemoryWriter()
-    watch._default.clear()
+    active._default.clear()
     instrument(writer=writer, mode="lean")
     assert call_of(writer, WORDS).usage_source == "missing"
-    watch._default.clear()
+    active._default.clear()
 
 
 def test_a_plain_answer_without_usage(events: MemoryWriter) -> None:

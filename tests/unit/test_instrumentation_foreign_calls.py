@@ -20,7 +20,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased, TraceIdRatioBased
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
-from tollmeter.instrumentation import fallback_from, llm_call, spend_limit
+from tollmeter.instrumentation import active, fallback_from, llm_call, spend_limit
 from tollmeter.instrumentation.attribution import Attributor
 from tollmeter.instrumentation.context import RequestContext, enter, leave
 from tollmeter.instrumentation.guard import losses
@@ -28,7 +28,7 @@ from tollmeter.instrumentation.otel import open_spans, seen_calls
 from tollmeter.instrumentation.otel.foreign_calls import ForeignCalls
 from tollmeter.instrumentation.otel.sampling import record_unsampled
 from tollmeter.instrumentation.recorder import Recorder
-from tollmeter.instrumentation.tap import install_taps, watch
+from tollmeter.instrumentation.tap import install_taps
 from tollmeter.instrumentation.tracing_otel import OtelTracing
 from tollmeter.instrumentation.writer import MemoryWriter
 from tollmeter.model.events import utc_now
@@ -85,7 +85,7 @@ class Scene:
 def scene(monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
     found = Scene()
     install_taps()
-    monkeypatch.setattr(watch, "_default", [found.recorder])
+    monkeypatch.setattr(active, "_default", [found.recorder])
     losses.take()
     yield found
     assert losses.take() == {}

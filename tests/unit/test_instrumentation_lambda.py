@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from mangum import Mangum
 
 from tollmeter.instrumentation import (
+    active,
     annotate,
     consume_batch,
     current_request,
@@ -26,7 +27,6 @@ from tollmeter.instrumentation import (
     llm_call,
 )
 from tollmeter.instrumentation.guard import losses
-from tollmeter.instrumentation.tap import watch
 from tollmeter.instrumentation.writer import MemoryWriter
 from tollmeter.model.events import LlmCall, Request, decode
 
@@ -57,7 +57,7 @@ class Context:
 
 @pytest.fixture(autouse=True)
 def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(watch, "_default", [])
+    monkeypatch.setattr(active, "_default", [])
     monkeypatch.setattr(lambda_sandbox, "_warm", threading.Event())
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "chat")
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512")

@@ -12,9 +12,8 @@ import httpx2
 import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from tollmeter.instrumentation import fallback_from, instrument, llm_call, record_cache_hit
+from tollmeter.instrumentation import active, fallback_from, instrument, llm_call, record_cache_hit
 from tollmeter.instrumentation.guard import losses
-from tollmeter.instrumentation.tap import watch
 from tollmeter.instrumentation.writer import MemoryWriter
 from tollmeter.model.events import LlmCall, Request, decode
 
@@ -35,11 +34,11 @@ COST = Decimal("0.00225")  # 400 x 2.50 + 600 x 1.25 + 50 x 10.00 per million
 @pytest.fixture
 def events() -> Iterator[MemoryWriter]:
     writer = MemoryWriter()
-    watch._default.clear()
+    active._default.clear()
     losses.take()
     instrument(writer=writer, mode="lean", service="svc", providers={"llm.test": "openai"})
     yield writer
-    watch._default.clear()
+    active._default.clear()
 
 
 def calls_of(writer: MemoryWriter) -> list[LlmCall]:

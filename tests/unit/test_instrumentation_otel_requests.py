@@ -13,12 +13,12 @@ from opentelemetry import context as otel_context
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import SpanKind, format_span_id, format_trace_id
 
-from tollmeter.instrumentation import job, step
+from tollmeter.instrumentation import active, job, step
 from tollmeter.instrumentation.attribution import Attributor
 from tollmeter.instrumentation.guard import losses
 from tollmeter.instrumentation.otel.foreign_calls import ForeignCalls
 from tollmeter.instrumentation.recorder import Recorder
-from tollmeter.instrumentation.tap import install_taps, watch
+from tollmeter.instrumentation.tap import install_taps
 from tollmeter.instrumentation.tracing_otel import OtelTracing
 from tollmeter.instrumentation.writer import MemoryWriter
 from tollmeter.model.settings import Settings
@@ -47,7 +47,7 @@ class Scene:
 def scene(monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
     found = Scene()
     install_taps()
-    monkeypatch.setattr(watch, "_default", [found.recorder])
+    monkeypatch.setattr(active, "_default", [found.recorder])
     losses.take()
     yield found
     assert losses.take() == {}

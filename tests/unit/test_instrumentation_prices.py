@@ -12,9 +12,8 @@ from typing import Any
 
 import pytest
 
-from tollmeter.instrumentation import instrument, llm_call
+from tollmeter.instrumentation import active, instrument, llm_call
 from tollmeter.instrumentation.guard import losses
-from tollmeter.instrumentation.tap import watch
 from tollmeter.instrumentation.writer import MemoryWriter
 from tollmeter.model.events import LlmCall, decode
 
@@ -31,10 +30,10 @@ premiums:
 
 @pytest.fixture(autouse=True)
 def _alone() -> Iterator[None]:
-    watch._default.clear()
+    active._default.clear()
     losses.take()
     yield
-    watch._default.clear()
+    active._default.clear()
     losses.take()
 
 
@@ -62,7 +61,7 @@ def test_deployment_and_region_of_a_call_count(tmp_path: Path) -> None:
     path.write_text(OVERLAY)
     committed = recorded(path, "azure.ai.openai", "chat", response_model="gpt-4o")
     assert (committed.cost_usd, committed.price_ref) == (Decimal(0), "acme.yaml#ptu 2026-01-01 commitment")
-    watch._default.clear()
+    active._default.clear()
     here = recorded(path, "anthropic", "claude-haiku-4-5", inference_region="us")
     assert here.cost_usd == Decimal("1.1")
 

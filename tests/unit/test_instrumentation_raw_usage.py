@@ -9,8 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tollmeter.instrumentation import instrument
-from tollmeter.instrumentation.tap import watch
+from tollmeter.instrumentation import active, instrument
 from tollmeter.instrumentation.writer import MemoryWriter
 from tollmeter.model.events import LlmCall, decode
 from tollmeter.pricing.raw_usage import raw_usage
@@ -25,10 +24,10 @@ FOREIGN = {"tokens_consumed": {"in": 10, "out": 5}}
 @pytest.fixture
 def events() -> Iterator[MemoryWriter]:
     writer = MemoryWriter()
-    watch._default.clear()
+    active._default.clear()
     instrument(writer=writer, mode="lean")
     yield writer
-    watch._default.clear()
+    active._default.clear()
 
 
 def call_of(writer: MemoryWriter, url: str, *documents: dict[str, Any], stream: bool = False) -> LlmCall:

@@ -19,6 +19,7 @@ import pytest
 
 from tollmeter.instrumentation import (
     SpendLimitError,
+    active,
     current_request,
     instrument,
     llm_call,
@@ -27,7 +28,6 @@ from tollmeter.instrumentation import (
     spend_limit,
 )
 from tollmeter.instrumentation.guard import losses
-from tollmeter.instrumentation.tap import watch
 from tollmeter.instrumentation.writer import MemoryWriter
 from tollmeter.model.errors import SettingError
 from tollmeter.model.events import LlmCall, decode
@@ -40,11 +40,11 @@ ZERO = Decimal(0)
 @pytest.fixture
 def events() -> Iterator[MemoryWriter]:
     writer = MemoryWriter()
-    watch._default.clear()
+    active._default.clear()
     losses.take()
     instrument(writer=writer, mode="lean", service="svc", providers={"llm.test": "openai"})
     yield writer
-    watch._default.clear()
+    active._default.clear()
 
 
 def calls_of(writer: MemoryWriter) -> list[LlmCall]:
@@ -362,7 +362,7 @@ def test_a_float_is_told_what_to_be() -> None:
 
 
 def test_a_limit_that_sees_no_calls_says_so(caplog: pytest.LogCaptureFixture) -> None:
-    watch._default.clear()
+    active._default.clear()
     losses.take()
     with spend_limit(usd=1):
         pass

@@ -15,9 +15,8 @@ import httpx
 import httpx2
 import pytest
 
-from tollmeter.instrumentation import evaluate, instrument, llm_call
+from tollmeter.instrumentation import active, evaluate, instrument, llm_call
 from tollmeter.instrumentation.guard import losses
-from tollmeter.instrumentation.tap import watch
 from tollmeter.instrumentation.writer import MemoryWriter
 from tollmeter.model.events import Evaluation, LlmCall, decode
 
@@ -59,10 +58,10 @@ def client_module(request: pytest.FixtureRequest) -> ModuleType:
 @pytest.fixture
 def events() -> Iterator[MemoryWriter]:
     writer = MemoryWriter()
-    watch._default.clear()
+    active._default.clear()
     instrument(writer=writer, mode="lean", service="svc", providers={"llm.test": "openai"})
     yield writer
-    watch._default.clear()
+    active._default.clear()
 
 
 def call_of(writer: MemoryWriter) -> LlmCall:
@@ -263,12 +262,12 @@ def test_an_answer_that_is_not_understood_is_missing(
 def test_a_client_built_before_and_patched_twice_is_counted_once(client_module: ModuleType) -> None:
     http = client(client_module, lambda _: client_module.Response(200, json=ANSWER))
     writer = MemoryWriter()
-    watch._default.clear()
+    active._default.clear()
     for _ in range(2):
         instrument(writer=writer, mode="lean", providers={"llm.test": "openai"})
     http.post(URL, json=REQUEST)
     assert call_of(writer).input_tokens == 1000
-    watch._default.clear()
+    active._default.clear()
 
 
 def test_a_manual_call_silences_the_tap_inside_it(client_module: ModuleType, events: MemoryWriter) -> None:
@@ -298,7 +297,7 @@ def test_an_evaluation_and_one_that_is_refused(events: MemoryWriter) -> None:
 
 
 def test_without_instrument_nothing_happens(client_module: ModuleType) -> None:
-    watch._default.clear()
+    active._default.clear()
     http = client(client_module, lambda _: client_module.Response(200, json=ANSWER))
     assert http.post(URL, json=REQUEST).json() == ANSWER
     with llm_call(provider="openai", model="gpt-4o") as manual:

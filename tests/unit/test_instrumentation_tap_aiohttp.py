@@ -14,8 +14,7 @@ import pytest
 from serving import free_port
 from tap_server import ANSWER, EVENTS, STREAM, tap_server
 
-from tollmeter.instrumentation import instrument, llm_call
-from tollmeter.instrumentation.tap import watch
+from tollmeter.instrumentation import active, instrument, llm_call
 from tollmeter.instrumentation.writer import MemoryWriter
 from tollmeter.model.events import LlmCall, decode
 
@@ -31,11 +30,11 @@ def server() -> Iterator[Any]:
 @pytest.fixture
 def events(server: Any) -> Iterator[MemoryWriter]:
     writer = MemoryWriter()
-    watch._default.clear()
+    active._default.clear()
     for _ in range(2):  # patched twice, counted once
         instrument(writer=writer, mode="lean", service="svc", providers={server.address: "openai"})
     yield writer
-    watch._default.clear()
+    active._default.clear()
 
 
 def call_of(writer: MemoryWriter) -> LlmCall:

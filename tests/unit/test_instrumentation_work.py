@@ -19,6 +19,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 
 from tollmeter.instrumentation import (
+    active,
     annotate,
     consume,
     consume_batch,
@@ -34,7 +35,6 @@ from tollmeter.instrumentation.guard import losses
 from tollmeter.instrumentation.messages import queue_name, read_delivery
 from tollmeter.instrumentation.otel.open_spans import OpenSpans
 from tollmeter.instrumentation.otel.server_spans import adopt
-from tollmeter.instrumentation.tap import watch
 from tollmeter.instrumentation.writer import MemoryWriter
 from tollmeter.model.events import LlmCall, Request, decode
 
@@ -44,7 +44,7 @@ TRACEPARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
 
 @pytest.fixture
 def writer(monkeypatch: pytest.MonkeyPatch) -> Iterator[MemoryWriter]:
-    monkeypatch.setattr(watch, "_default", [])
+    monkeypatch.setattr(active, "_default", [])
     losses.take()
     found = MemoryWriter()
     instrument(writer=found, mode="lean", service="worker", baggage=BAGGAGE, propagate_baggage=BAGGAGE)
@@ -124,7 +124,7 @@ def test_a_job_inside_of_a_job_is_its_own_row_in_the_same_trace_below_the_step(w
 
 
 def test_attribution_is_the_headers_over_the_outer_requests_over_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "_default", [])
+    monkeypatch.setattr(active, "_default", [])
     own = MemoryWriter()
     instrument(writer=own, mode="lean", service="worker", team="core", feature="mail", baggage=BAGGAGE)
     with job("outer"):
@@ -137,7 +137,7 @@ def test_attribution_is_the_headers_over_the_outer_requests_over_the_settings(mo
 
 
 def test_without_instrument_work_goes_on_and_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "_default", [])
+    monkeypatch.setattr(active, "_default", [])
     losses.take()
     with job("j"), consume({}):
         pass
@@ -237,7 +237,7 @@ def test_a_message_that_x_ray_traced_goes_on_in_its_trace(writer: MemoryWriter) 
 
 
 def test_in_otel_mode_a_job_is_a_row_and_its_calls_belong_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "_default", [])
+    monkeypatch.setattr(active, "_default", [])
     otel = MemoryWriter()
     instrument(writer=otel, mode="otel", service="worker")
     with job("outer"), step("part"):
@@ -333,7 +333,7 @@ values = st.recursive(
 @settings(deadline=None, max_examples=300)
 def test_no_message_breaks_its_consumer(message: object, queue: str) -> None:
     writer = MemoryWriter()
-    watch._default[:] = []
+    active._default[:] = []
     losses.take()
     instrument(writer=writer, mode="lean", service="worker", baggage=BAGGAGE, propagate_baggage=BAGGAGE)
     with consume(message, queue=queue):

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
 
 import msgspec
@@ -13,7 +12,7 @@ from tollmeter.model.derived import DERIVED_TABLES, bucket_of, value_of
 from tollmeter.model.errors import SettingError, UnknownNameError
 from tollmeter.model.metrics import METRICS, metric
 from tollmeter.model.names import EVENT_TABLES, TABLE_OF_KIND
-from tollmeter.model.settings import Settings, env_names
+from tollmeter.model.settings import ROWS, Settings
 
 STRUCTS: dict[str, type[msgspec.Struct]] = {
     "request": events.Request,
@@ -134,7 +133,7 @@ def test_an_unknown_setting_is_refused_with_a_near_match() -> None:
 
 
 def test_every_setting_has_a_name_of_ours_in_the_environment() -> None:
-    assert all(env_names(row)[0] == f"TOLLMETER_{row.name.upper()}" for row in fields(Settings))
+    assert all(row.env_names[0] == f"TOLLMETER_{name.upper()}" for name, row in ROWS.items())
 
 
 def test_an_event_survives_its_line() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import structs
 
-from tollmeter.instrumentation.context import _current
+from tollmeter.instrumentation.context import CARRIED, _current
 from tollmeter.instrumentation.fallback import standing_in_for
 from tollmeter.instrumentation.guard import guarded, losses
 from tollmeter.instrumentation.spend import admit, limits_in_force, settle, total
@@ -38,6 +38,7 @@ _fit: Final[set[str]] = set()
 
 watching: ContextVar[int] = ContextVar("tollmeter_watching", default=0)
 """Not 0 below an active tap or `llm_call`: a call that passes two of them is counted by the outer one."""
+CARRIED.append(watching)
 
 
 class Call:

@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from tollmeter.instrumentation.guard import guarded, losses
-from tollmeter.instrumentation.spend import spend_left_usd
 from tollmeter.instrumentation.text import clean_name, clean_text
 from tollmeter.model.events import Step
 from tollmeter.model.ids import new_span_id
@@ -31,8 +30,8 @@ MAX_TAGS: Final = 64
 _current: ContextVar[RequestContext | None] = ContextVar("tollmeter_request", default=None)
 _parent_span: ContextVar[str] = ContextVar("tollmeter_span", default="")
 
-CARRIED: Final = (_current, _parent_span)
-"""What makes a request and step current."""
+CARRIED: Final[list[ContextVar[Any]]] = [_current, _parent_span]
+"""What goes along into threads: what makes a request and step current; modules that are loaded later add their own."""
 
 
 class RequestContext:
@@ -120,6 +119,8 @@ class RequestContext:
     @property
     def spend_left_usd(self) -> Decimal | None:
         """What the `spend_limit`s around this code leave to be spent; None where there is none."""
+        from tollmeter.instrumentation.spend import spend_left_usd
+
         return spend_left_usd()
 
     def add_call(self, call_id: str, tokens: tuple[int | None, int | None], cost_usd: Decimal | None) -> None:

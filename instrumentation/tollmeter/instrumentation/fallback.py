@@ -6,9 +6,11 @@ from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Self
 
+from tollmeter.instrumentation.context import CARRIED
 from tollmeter.instrumentation.text import clean_name
 
 standing_in_for: ContextVar[str] = ContextVar("tollmeter_fallback_from", default="")
+CARRIED.append(standing_in_for)
 
 
 class fallback_from:  # noqa: N801  reads as a statement: with fallback_from("gpt-4o"):

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import atexit
 import functools
+import inspect
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Final, TypeVar, overload
 
+from tollmeter.instrumentation.active import use_recorder
 from tollmeter.instrumentation.attribution import Attributor
 from tollmeter.instrumentation.guard import logger, losses
-from tollmeter.instrumentation.lambda_handler import Handler, is_handler
 from tollmeter.instrumentation.lambda_sandbox import in_lambda
 from tollmeter.instrumentation.middleware import SCOPE_KEY, ASGIApp, Middleware
 from tollmeter.instrumentation.modes import LEAN, Preparing, follow_provider, service_name, start_tracing
 from tollmeter.instrumentation.recorder import Recorder
 from tollmeter.instrumentation.tap import install_taps
-from tollmeter.instrumentation.tap.watch import use_recorder
 from tollmeter.instrumentation.threads import carry_into_threads
 from tollmeter.instrumentation.writer import Writer, choose_writer
 from tollmeter.model.errors import TollmeterError
@@ -30,6 +29,7 @@ App = TypeVar("App")
 F = TypeVar("F", bound=Callable[..., Any])
 _ATTRIBUTE: Final = "_tollmeter_middleware"
 _MARK: Final = "_tollmeter_patched"
+_ARGUMENTS: Final = 2  # of a Lambda handler
 
 
 def instrument(app: App = None, *, writer: Writer | None = None, **settings: Any) -> App:  # type: ignore[assignment]
@@ -41,7 +41,7 @@ def instrument(app: App = None, *, writer: Writer | None = None, **settings: Any
 
     Never raises into the host: if Tollmeter cannot start, that is logged with its reason and the app runs without it.
     """
-    if isinstance(app, Middleware | Handler) or (hasattr(app, "__dict__") and _ATTRIBUTE in vars(app)):
+    if isinstance(app, Middleware) or _is_recorded(app) or (hasattr(app, "__dict__") and _ATTRIBUTE in vars(app)):
         return app
     try:
         return _instrument(app, writer, settings)
@@ -63,7 +63,7 @@ def instrument_lambda(handler: Any = None, /, **settings: Any) -> Any:
     """
     if handler is None:
         return functools.partial(instrument_lambda, **settings)
-    if is_handler(handler) or isinstance(handler, Handler):
+    if is_handler(handler) or _is_recorded(handler):
         return instrument(handler, **settings)
 
     @functools.wraps(handler, assigned=("__doc__", "__name__", "__qualname__", "__module__"))
@@ -76,10 +76,10 @@ def instrument_lambda(handler: Any = None, /, **settings: Any) -> Any:
 
 def _instrument(app: App, writer: Writer | None, arguments: dict[str, Any]) -> App:
     settings = Settings.load(**arguments)
-    settings = replace(settings, service=settings.service or service_name(app) or _title(app))
+    settings = settings.replace(service=settings.service or service_name(app) or _title(app))
     attributor = Attributor(settings)
     tracing = start_tracing(app, settings)
-    folder = service_folder(Home.resolve(settings.home or None).spool, settings.service)
+    folder = service_folder(Home.resolve(settings.home or None, settings).spool, settings.service)
     chosen, where = (writer, "the writer given") if writer is not None else choose_writer(folder, settings)
     recorder = Recorder(settings, chosen, tracing, attributor)
     follow_provider(recorder)
@@ -97,6 +97,8 @@ def _wrap(app: App, recorder: Recorder) -> App:
     if app is None:
         return app
     if is_handler(app):
+        from tollmeter.instrumentation.lambda_handler import Handler
+
         return Handler(app, recorder)  # type: ignore[arg-type, return-value]  # called as the handler is
     owner = next((cls for cls in type(app).__mro__ if "__call__" in vars(cls)), None)
     if owner is None or not hasattr(app, "router"):
@@ -104,6 +106,24 @@ def _wrap(app: App, recorder: Recorder) -> App:
     inner: ASGIApp = functools.partial(_patched(owner), app)
     setattr(app, _ATTRIBUTE, _prepared(app, _middleware(inner, recorder)))
     return app
+
+
+def is_handler(app: object) -> bool:
+    """Whether it is called with an event and a context; an ASGI app takes three arguments."""
+    return callable(app) and _takes(app, _ARGUMENTS) and not _takes(app, _ARGUMENTS + 1)
+
+
+def _takes(function: Callable[..., Any], count: int) -> bool:
+    try:
+        inspect.signature(function).bind(*range(count))
+    except (TypeError, ValueError):  # other arguments, or none that can be known
+        return False
+    return True
+
+
+def _is_recorded(handler: object) -> bool:
+    """Whether it is a Lambda handler that is instrumented already."""
+    return getattr(type(handler), "is_recorded", None) is True
 
 
 def _middleware(app: ASGIApp, recorder: Recorder) -> Middleware:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from tollmeter.instrumentation.recorder import Recorder
 
 _SERVER_ERROR: Final = 500
-_ARGUMENTS: Final = 2
 
 
 class Invocation(Work):
@@ -70,6 +68,8 @@ class Invocation(Work):
 class Handler:
     """A Lambda handler whose invocations are recorded."""
 
+    is_recorded: Final = True
+
     def __init__(self, handler: Callable[..., Any], recorder: Recorder) -> None:
         functools.update_wrapper(self, handler, updated=())
         self._handler = handler
@@ -110,16 +110,3 @@ class Handler:
         except Exception as error:  # noqa: BLE001  an event no one foresaw is an invocation all the same
             losses.fault("read Lambda event", error)
             return read_trigger(None, function_name)
-
-
-def is_handler(app: object) -> bool:
-    """Whether it is called with an event and a context; an ASGI app takes three arguments."""
-    return callable(app) and _takes(app, _ARGUMENTS) and not _takes(app, _ARGUMENTS + 1)
-
-
-def _takes(function: Callable[..., Any], count: int) -> bool:
-    try:
-        inspect.signature(function).bind(*range(count))
-    except (TypeError, ValueError):  # other arguments, or none that can be known
-        return False
-    return True

@@ -6,11 +6,11 @@ import re
 from types import TracebackType
 from typing import Any, Final, Self
 
+from tollmeter.instrumentation.active import active_recorder
 from tollmeter.instrumentation.answers import read_answer
 from tollmeter.instrumentation.calls import Call, watching
 from tollmeter.instrumentation.context import current_request
 from tollmeter.instrumentation.guard import guarded, losses
-from tollmeter.instrumentation.tap.watch import active_recorder
 from tollmeter.instrumentation.text import clean_name, clean_text
 from tollmeter.model import names
 from tollmeter.model.events import EVENT_ID, MAX_COUNT, MAX_NUMBER, Evaluation, utc_now

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import weakref
 from pathlib import Path
@@ -14,7 +15,6 @@ from tollmeter.instrumentation.text import clean_name, clean_text
 from tollmeter.model.errors import TollmeterError
 from tollmeter.model.events import Event, Request, encode
 from tollmeter.model.ids import new_event_id, new_instance_id
-from tollmeter.pricing.book import PriceBook, doubtful_book, open_book
 
 if TYPE_CHECKING:
     from tollmeter.instrumentation.attribution import Attributor
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tollmeter.instrumentation.tracing import Tracing
     from tollmeter.instrumentation.writer import Writer
     from tollmeter.model.settings import Settings
+    from tollmeter.pricing.book import PriceBook
 
 LOSS_ENCODE: Final = "encode"
 LOSS_PRICE_OVERLAY: Final = "price_overlay_unread"
@@ -39,7 +40,6 @@ class Recorder:
         self.tracing = tracing
         self.attributor = attributor
         self.outgoing = Outgoing(settings)
-        self.book = _book(settings.price_overlay)
         self.capture = _capture(settings)
         self._redact = _redaction(settings)
         self.extra_hosts = frozenset(settings.providers.items())
@@ -50,7 +50,14 @@ class Recorder:
         }
         self._tags = {clean_name(key): clean_text(value) for key, value in settings.tags.items()}
         self.renew_instance()
+        if settings.price_overlay:
+            _ = self.book  # what is wrong with it is told at the start
         _recorders.add(self)
+
+    @functools.cached_property
+    def book(self) -> PriceBook:
+        """The prices that calls are recorded with; read once it is asked for, which takes some milliseconds."""
+        return _book(self.settings.price_overlay)
 
     def renew_instance(self) -> None:
         """A process is an instance; a forked child is another."""
@@ -142,6 +149,8 @@ def _line(event: Event) -> bytes:
 
 def _book(overlay: str) -> PriceBook:
     """The price book to record with; without an overlay that is set but broken, its costs are marked `estimated`."""
+    from tollmeter.pricing.book import doubtful_book, open_book
+
     try:
         return open_book(overlay)
     except (TollmeterError, OSError) as error:

@@ -11,6 +11,7 @@ from decimal import Decimal, InvalidOperation
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Self, get_args
 
+from tollmeter.instrumentation.context import CARRIED
 from tollmeter.instrumentation.guard import logger, losses
 from tollmeter.model.errors import SettingError, SpendLimitError
 from tollmeter.model.names import STATUS_ERROR, USAGE_MISSING
@@ -30,6 +31,7 @@ _ZERO: Final = Decimal(0)
 
 limits_in_force: ContextVar[tuple[spend_limit, ...]] = ContextVar("tollmeter_spend_limits", default=())
 """Outermost first."""
+CARRIED.append(limits_in_force)
 
 _admission: Final = threading.Lock()
 """Held to admit a call under all of its limits at once; never waited for by a call that ends, see `Account.settle`."""
@@ -345,7 +347,7 @@ def _count(name: str, value: object) -> int | None:
 
 
 def _warn_if_blind() -> None:
-    from tollmeter.instrumentation.tap.watch import active_recorder
+    from tollmeter.instrumentation.active import active_recorder
 
     if active_recorder() is None:
         losses.add("spend_limit_without_instrument")

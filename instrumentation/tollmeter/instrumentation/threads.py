@@ -9,17 +9,14 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
+from types import ModuleType
 from typing import Any, Final
 
-from tollmeter.instrumentation.calls import watching
 from tollmeter.instrumentation.context import CARRIED, current_request
-from tollmeter.instrumentation.fallback import standing_in_for
 from tollmeter.instrumentation.guard import guarded
-from tollmeter.instrumentation.spend import limits_in_force
+from tollmeter.instrumentation.tap.import_hook import after_import
 
-_VARIABLES: Final[tuple[ContextVar[Any], ...]] = (*CARRIED, watching, standing_in_for, limits_in_force)
 _MARK: Final = "_tollmeter_carries"
 _POOLS: Final = ("concurrent.futures.thread", "multiprocessing.pool")
 """Where threads come from that outlive the request which happened to start them."""
@@ -27,7 +24,7 @@ _POOLS: Final = ("concurrent.futures.thread", "multiprocessing.pool")
 
 def carried(function: Callable[..., Any]) -> Callable[..., Any]:
     """A function that will run as a part of the request, step and limits that are current now."""
-    values: list[tuple[ContextVar[Any], Any]] = [(variable, variable.get()) for variable in _VARIABLES]
+    values: list[tuple[ContextVar[Any], Any]] = [(variable, variable.get()) for variable in CARRIED]
 
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> Any:
@@ -43,9 +40,15 @@ def carried(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def carry_into_threads() -> None:
     """Patch thread pools and plain threads, once for the process; threads of a class of its own are left alone."""
-    if not hasattr(ThreadPoolExecutor.submit, _MARK):
-        ThreadPoolExecutor.submit = _carrying_submit(ThreadPoolExecutor.submit)  # type: ignore[method-assign]
+    after_import(_POOLS[0], _patch_pool)
+    if not hasattr(threading.Thread.start, _MARK):
         threading.Thread.start = _carrying_start(threading.Thread.start)  # type: ignore[method-assign]
+
+
+def _patch_pool(module: ModuleType) -> None:
+    pool = module.ThreadPoolExecutor
+    if not hasattr(pool.submit, _MARK):
+        pool.submit = _carrying_submit(pool.submit)
 
 
 def _carrying_submit(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -64,6 +67,7 @@ def _carrying_start(original: Callable[..., Any]) -> Callable[..., Any]:
             _carry_run(self)
         original(self)
 
+    setattr(start, _MARK, True)
     return start
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
+from tollmeter.instrumentation.active import active_recorder
 from tollmeter.instrumentation.context import (
     Entered,
     RequestContext,
@@ -19,7 +20,6 @@ from tollmeter.instrumentation.guard import guarded, losses
 from tollmeter.instrumentation.lambda_sandbox import Deadline
 from tollmeter.instrumentation.outcome import Outcome, name_of
 from tollmeter.instrumentation.propagation.request_id import sane_request_id
-from tollmeter.instrumentation.tap.watch import active_recorder
 from tollmeter.instrumentation.text import clean_name, clean_text
 from tollmeter.model.events import utc_now
 from tollmeter.model.ids import new_trace_id

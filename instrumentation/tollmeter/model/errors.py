@@ -24,7 +24,6 @@ which an application asks for with `spend_limit` (and the `SettingError` of a li
 from __future__ import annotations
 
 from decimal import Decimal
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from tollmeter.model.secrets import scrub
@@ -60,6 +59,8 @@ class UnknownNameError(UsageError):
     """
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        from difflib import get_close_matches
+
         names = sorted(known)
         near = get_close_matches(name, names, n=3)
         hint = f"did you mean {', '.join(near)}?" if near else f"known: {', '.join(names) or 'none'}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cache
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -175,7 +176,6 @@ class Run(_Identity, frozen=True, kw_only=True, omit_defaults=True, tag_field="k
 Event = Request | LlmCall | Evaluation | Run
 
 _encoder: Final = msgspec.json.Encoder(decimal_format="string")
-_decoder: Final[msgspec.json.Decoder[Event]] = msgspec.json.Decoder(Event)
 
 
 def encode(event: Event) -> bytes:
@@ -190,7 +190,12 @@ def decode(line: bytes) -> Event:
         msgspec.ValidationError: a field is missing, of the wrong type or out of bounds; the message names its path.
         msgspec.DecodeError: the line is not JSON, or not UTF-8.
     """
-    return _decoder.decode(line)
+    return _decoder().decode(line)
+
+
+@cache
+def _decoder() -> msgspec.json.Decoder[Event]:
+    return msgspec.json.Decoder(Event)
 
 
 def utc_now() -> datetime:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Final
 
 REPLACED: Final = "[secret]"
@@ -50,9 +51,6 @@ _HINT: Final = re.compile(
     "|earer |basic |key|secret|password|token=|://|sig="
 )
 """In lower case, some piece of every shape: searched first, in a tenth of the time."""
-_PATTERN: Final = re.compile(
-    f"{'|'.join(_SHAPES)}|(?P<after>{'|'.join(_AFTER)}){_VALUE}|(?P<url>{_URL})[^\\s/@\"']{{1,1024}}", re.DOTALL
-)
 
 
 def scrub(text: str) -> str:
@@ -61,7 +59,15 @@ def scrub(text: str) -> str:
     >>> scrub("401 for sk-proj-a1B2c3D4e5F6g7H8 at https://me:hunter22@proxy.local/?key=0123456789")
     '401 for [secret] at https://me:[secret]@proxy.local/?key=[secret]'
     """
-    return _PATTERN.sub(_replace, text) if len(text) >= SHORTEST and _HINT.search(text.lower()) else text
+    return _pattern().sub(_replace, text) if len(text) >= SHORTEST and _HINT.search(text.lower()) else text
+
+
+@cache
+def _pattern() -> re.Pattern[str]:
+    # Milliseconds to compile, which a service that is told no secret never spends.
+    return re.compile(
+        f"{'|'.join(_SHAPES)}|(?P<after>{'|'.join(_AFTER)}){_VALUE}|(?P<url>{_URL})[^\\s/@\"']{{1,1024}}", re.DOTALL
+    )
 
 
 def _replace(found: re.Match[str]) -> str:

@@ -109,30 +109,32 @@ def _bars(taken: _Values) -> list[dict[str, object]]:
     return [*rows, {**row, "bar": 1, "met": met}]
 
 
-_BASE = "import time, fastapi, openai, decimal, uuid, msgspec"
-_OURS = f"{_BASE}, tollmeter.instrumentation"
+_BASE = "import sys, time, fastapi, openai, decimal, uuid, msgspec"
+_OURS = f"{_BASE}\nfrom tollmeter.instrumentation import annotate, instrument, step"
+_STARTED = f"{_OURS}\ninstrument(fastapi.FastAPI(), mode='lean', home=sys.argv[1])"
 # Not ru_maxrss, which a child takes over from the process that started it.
 _TELL = "print(time.process_time_ns() / 1e6, int(open('/proc/self/statm').read().split()[1]) * 4096 / 1e6)"
 
 
 def _imports(rounds: int) -> dict[str, dict[str, float]]:
-    """CPU and memory that `import tollmeter.instrumentation` adds to a service that has FastAPI and the OpenAI SDK."""
+    """CPU and memory that importing from us and `instrument(app)` add, FastAPI and the OpenAI SDK being loaded."""
     python = python_of(OURS.requirements, _SETS)
-    told: dict[str, list[tuple[float, float]]] = {_BASE: [], _OURS: []}
-    with pinned(SERVICE_CORE):
+    told: dict[str, list[tuple[float, float]]] = {_BASE: [], _OURS: [], _STARTED: []}
+    with pinned(SERVICE_CORE), tempfile.TemporaryDirectory() as home:
         for _ in range(rounds):
             for program, values in told.items():
-                values.append(_imported(python, program))
+                values.append(_imported(python, program, home))
     found = {}
     for index, what in enumerate(("cpu_ms", "rss_mb")):
-        row = difference([value[index] for value in told[_BASE]], [value[index] for value in told[_OURS]])
-        found[what] = {"added": row.median, "low": row.low, "high": row.high}
+        base, ours, started = ([value[index] for value in values] for values in told.values())
+        for name, row in ((what, difference(base, ours)), (f"{what}_of_instrument", difference(ours, started))):
+            found[name] = {"added": row.median, "low": row.low, "high": row.high}
     return found
 
 
-def _imported(python: Path, program: str) -> tuple[float, float]:
+def _imported(python: Path, program: str, home: str) -> tuple[float, float]:
     environ = os.environ | {"PYTHONPATH": _PATHS}
-    command: list[str | Path] = [python, "-c", f"{program}\n{_TELL}"]
+    command: list[str | Path] = [python, "-c", f"{program}\n{_TELL}", home]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
     cpu, rss = done.stdout.split()
     return float(cpu), float(rss)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Final
 
 from tollmeter.exporters.sinks import SINKS
 from tollmeter.exporters.sinks.s3 import parse_url
 from tollmeter.model.errors import SettingError, UnknownNameError
-from tollmeter.model.settings import Settings, default_of, env_names
+from tollmeter.model.settings import ROWS, Settings
 
 _OF_SERVICE: Final = ("environment", "team", "segment_max_bytes", "segment_max_age_s", "spool_max_bytes", "fdatasync")
 _OF_FORWARDER: Final = (
@@ -80,8 +80,5 @@ class Deployment:
         return self._told(("environment", *_OF_FORWARDER))
 
     def _told(self, names: tuple[str, ...]) -> dict[str, str]:
-        rows = {row.name: row for row in fields(Settings)}
         values = {name: getattr(self.settings, name) for name in names}
-        return {
-            env_names(rows[name])[0]: str(value) for name, value in values.items() if value != default_of(rows[name])
-        }
+        return {ROWS[name].env_names[0]: str(value) for name, value in values.items() if value != ROWS[name].default}

@@ -16,7 +16,7 @@ from tollmeter.exporters.sinks.base import LATE, InDoubtError, Receipt
 from tollmeter.exporters.sinks.metered import MetricSink
 from tollmeter.model.errors import MissingExtraError
 from tollmeter.model.metric_names import preset
-from tollmeter.model.settings import STATSD_RULE
+from tollmeter.model.values import STATSD_RULE
 
 if TYPE_CHECKING:
     from tollmeter.exporters.derive.dimensions import DimensionBudget

@@ -14,6 +14,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
+from tollmeter.instrumentation.active import active_recorder
 from tollmeter.instrumentation.calls import Call, watching
 from tollmeter.instrumentation.context import RequestContext, current_request
 from tollmeter.instrumentation.guard import losses
@@ -25,7 +26,6 @@ from tollmeter.instrumentation.otel.server_spans import adopt
 from tollmeter.instrumentation.otel.span_steps import is_own, keep_step
 from tollmeter.instrumentation.otel.usage_attributes import Attributes
 from tollmeter.instrumentation.recorder import Recorder
-from tollmeter.instrumentation.tap.watch import active_recorder
 from tollmeter.model import names
 from tollmeter.model.ids import new_event_id
 

@@ -20,7 +20,6 @@ from tollmeter.instrumentation.guard import guarded
 from tollmeter.instrumentation.tap.asking_aiohttp import asking
 from tollmeter.instrumentation.tap.exchange import Exchange
 from tollmeter.instrumentation.tap.forms import form_as_json
-from tollmeter.instrumentation.tap.import_hook import after_import
 from tollmeter.instrumentation.tap.results import may_hold_results
 from tollmeter.instrumentation.tap.watch import begin, begin_fetch
 
@@ -52,12 +51,8 @@ class _Buffer(deque[bytes]):
         self.watch.abandon()
 
 
-def install_aiohttp() -> None:
-    """Hook aiohttp, now or when it is imported."""
-    after_import(MODULE, _patch)
-
-
-def _patch(module: ModuleType) -> None:
+def hook(module: ModuleType) -> None:
+    """Hook aiohttp; a second time changes nothing."""
     if hasattr(module.ClientSession._request, _MARK):  # noqa: SLF001
         return
     module.ClientSession._request = asking(_tapped_request(module.ClientSession._request))  # noqa: SLF001

@@ -13,9 +13,9 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from tollmeter.instrumentation.active import active_recorder
 from tollmeter.instrumentation.calls import watching
 from tollmeter.instrumentation.guard import guarded, losses
-from tollmeter.instrumentation.tap.watch import active_recorder
 
 IDENTITY: Final = "identity"
 """The encoding an asking request accepts, so that the event to hide is found without decoding."""

@@ -9,17 +9,10 @@ from urllib.parse import unquote, urlsplit
 
 from tollmeter.instrumentation.guard import guarded
 from tollmeter.instrumentation.tap.exchange import Exchange
-from tollmeter.instrumentation.tap.import_hook import after_import
 from tollmeter.instrumentation.tap.sending import is_tapped, tapped
 from tollmeter.instrumentation.tap.watch import begin
 
-MODULE: Final = "botocore.httpsession"
 _PATH: Final = "/model/"
-
-
-def install_botocore() -> None:
-    """Hook botocore's HTTP session, now or when it is imported."""
-    after_import(MODULE, _patch)
 
 
 class _Url:
@@ -33,7 +26,8 @@ class _Url:
         self.query = parts.query.encode()
 
 
-def _patch(module: ModuleType) -> None:
+def hook(module: ModuleType) -> None:
+    """Hook `botocore.httpsession`; a second time changes nothing."""
     if not is_tapped(module.URLLib3Session.send):
         module.URLLib3Session.send = tapped(module.URLLib3Session.send, _begin, _follow)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from tollmeter.model import names
-from tollmeter.model.settings import HOST_RULE, PROVIDER_NAME
+from tollmeter.model.values import HOST_RULE, PROVIDER_NAME
 
 Rules = frozenset[tuple[str, str]]
 """Rules of the setting `providers`, as pairs that a cache can hold."""

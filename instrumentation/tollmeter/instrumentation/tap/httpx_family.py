@@ -16,12 +16,10 @@ from tollmeter.instrumentation.spend import limits_in_force
 from tollmeter.instrumentation.tap.asking_httpx import asking, asking_async
 from tollmeter.instrumentation.tap.exchange import BATCH, LARGE, Exchange
 from tollmeter.instrumentation.tap.forms import form_as_json
-from tollmeter.instrumentation.tap.import_hook import after_import
 from tollmeter.instrumentation.tap.sending import is_tapped, tapped, tapped_async
 from tollmeter.instrumentation.tap.watch import begin, begin_fetch, refuse_if_spent
 from tollmeter.model.errors import SpendLimitError
 
-MODULES: Final = ("httpx", "httpx2")
 _MAX_TARGETS: Final = 1024
 
 
@@ -38,13 +36,8 @@ _targets: Final[dict[tuple[Any, ...], Target]] = {}
 _name_and_value: Final = itemgetter(1, 2)
 
 
-def install_httpx_family() -> None:
-    """Hook both modules, now or when they are imported."""
-    for name in MODULES:
-        after_import(name, _patch)
-
-
-def _patch(module: ModuleType) -> None:
+def hook(module: ModuleType) -> None:
+    """Hook either module; a second time changes nothing."""
     if is_tapped(module.Client.send):
         return
     for client in (module.Client, module.AsyncClient):

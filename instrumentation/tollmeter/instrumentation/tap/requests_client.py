@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import functools
 from types import ModuleType
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from tollmeter.instrumentation.guard import guarded, losses
 from tollmeter.instrumentation.tap.asking_requests import asking
 from tollmeter.instrumentation.tap.exchange import Exchange
 from tollmeter.instrumentation.tap.forms import FORM_TYPE, fields_of, form_as_json
-from tollmeter.instrumentation.tap.import_hook import after_import
 from tollmeter.instrumentation.tap.results import may_hold_results
 from tollmeter.instrumentation.tap.sending import is_tapped, tapped
 from tollmeter.instrumentation.tap.watch import begin, begin_fetch
-
-MODULE: Final = "requests"
 
 
 class _Target(NamedTuple):
@@ -26,12 +23,8 @@ class _Target(NamedTuple):
     query: bytes
 
 
-def install_requests() -> None:
-    """Hook requests, now or when it is imported."""
-    after_import(MODULE, _patch)
-
-
-def _patch(module: ModuleType) -> None:
+def hook(module: ModuleType) -> None:
+    """Hook requests; a second time changes nothing."""
     if not is_tapped(module.Session.send):
         module.Session.send = asking(tapped(module.Session.send, _begin, _follow))
 

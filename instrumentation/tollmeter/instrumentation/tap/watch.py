@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Protocol
 
+from tollmeter.instrumentation.active import active_recorder
 from tollmeter.instrumentation.calls import Call, watching
-from tollmeter.instrumentation.context import _current
 from tollmeter.instrumentation.guard import guarded, losses
 from tollmeter.instrumentation.spend import may_refuse
 from tollmeter.instrumentation.tap import jobs
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 _STREAMS: Final = (b"text/event-stream", STREAM_TYPE, b"application/x-ndjson", b"application/stream+json")
 _SDK_HEADERS: Final = (b"x-stainless-lang", b"anthropic-version")
 _NO_HEADERS: Final[Mapping[str, str]] = {}
-_default: list[Recorder] = []
 
 
 class Url(Protocol):
@@ -58,18 +57,6 @@ class Url(Protocol):
     def query(self) -> bytes:
         """What follows the question mark."""
         ...
-
-
-def use_recorder(recorder: Recorder) -> None:
-    """Record calls outside of any request with this one; the first wins."""
-    if not _default:
-        _default.append(recorder)
-
-
-def active_recorder() -> Recorder | None:
-    """The recorder of the current request, else the process's."""
-    context = _current.get()
-    return context.recorder if context else (_default[0] if _default else None)
 
 
 class Watch(Exchange):
@@ -266,8 +253,7 @@ def refuse_if_spent(url: Url, headers: Headers, body: bytes | None) -> None:
 def _recognised(url: Url, headers: Headers, body: bytes | None) -> Exchange | None:
     if watching.get():
         return None
-    context = _current.get()
-    recorder = context.recorder if context else (_default[0] if _default else None)
+    recorder = active_recorder()
     if recorder is None:
         return None
     endpoint = recognise(url.host, url.port, url.path, recorder.extra_hosts)
