@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from operator import eq, ge, ne
+from functools import cache
+from operator import attrgetter, eq, ge, ne
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from tollmeter.model.errors import UnknownNameError
@@ -31,12 +32,20 @@ class Condition:
     operator: Operator
     value: str | int | bool
 
-    def holds(self, event: Event) -> bool:
-        """Whether the event meets it."""
-        found = getattr(event, self.field)
-        if found is None:
-            return self.operator == "!="
-        return bool(_OPERATORS[self.operator](found, self.value))
+    def test(self) -> Callable[[Event], object]:
+        """What tells, as a truth, whether an event meets it."""
+        read, compare, constant, of_null = (
+            attrgetter(self.field),
+            _OPERATORS[self.operator],
+            self.value,
+            self.operator == "!=",
+        )
+
+        def holds(event: Event) -> object:
+            found = read(event)
+            return of_null if found is None else compare(found, constant)
+
+        return holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +63,44 @@ class Metric:
 
     def contribution(self, event: Event) -> float | None:
         """What one event adds; None when it adds nothing."""
-        if event.__struct_config__.tag != self.kind or not all(c.holds(event) for c in self.where):
-            return None
-        if not self.value:
-            return 1.0
-        found = [number for name in self.value.split() if (number := _number(event, name)) is not None]
-        return float(sum(found)) if found else None
+        return self.reader()(event) if event.__struct_config__.tag == self.kind else None
+
+    def reader(self) -> Amount:
+        """`contribution` for events of its kind, at which it does not look: what reads many events asks for it once."""
+        return _reader(self)
 
 
-def _number(event: Event, name: str) -> float | None:
+Amount = Callable[["Event"], float | None]
+
+
+@cache
+def _reader(metric: Metric) -> Amount:
+    amount = _amount(metric.value.split())
+    tests = [condition.test() for condition in metric.where]
+    if not tests:
+        return amount
+    if len(tests) == 1:
+        [test] = tests
+        return lambda event: amount(event) if test(event) else None
+    return lambda event: amount(event) if all(holds(event) for holds in tests) else None
+
+
+def _amount(names: list[str]) -> Amount:
+    if not names:
+        return lambda _: 1.0
+    numbers = [_number(name) for name in names]
+    if len(numbers) == 1:
+        [number] = numbers
+        return lambda event: None if (found := number(event)) is None else float(found)
+    return lambda event: (
+        float(sum(found)) if (found := [n for read in numbers if (n := read(event)) is not None]) else None
+    )
+
+
+def _number(name: str) -> Callable[[Event], Any]:
     field, _, key = name.partition(".")
-    found: Any = getattr(event, field)
-    return found.get(key) if key else found  # type: ignore[no-any-return]  # the field is a number or a map of them
+    read = attrgetter(field)
+    return (lambda event: read(event).get(key)) if key else read
 
 
 _CALL: Final = ("service", "environment", "provider", "request_model")

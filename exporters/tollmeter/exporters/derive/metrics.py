@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
-from typing import TYPE_CHECKING, Final, NamedTuple
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tollmeter.exporters.derive.dimensions import label
-from tollmeter.model.metrics import METRICS, Aggregate, Metric, metric
+from tollmeter.model.metrics import METRICS, Metric, metric
 
 if TYPE_CHECKING:
     from tollmeter.model.events import Event
@@ -51,11 +52,31 @@ class Points:
         return len(self.sums) + len(self.values)
 
 
-class _Group(NamedTuple):
-    """Metrics of one kind of event with the same dimensions."""
+class _Group:
+    """Metrics of one kind of event with the same dimensions: the counters first, then the others."""
 
-    dimensions: Pairs
-    sent: list[tuple[str, Aggregate, Callable[[Event], float | None]]]
+    def __init__(self, dimensions: Pairs, sent: Sequence[Sent]) -> None:
+        self.dimensions = dimensions
+        self.labels = attrgetter(*(own for _, own in dimensions))
+        counters = [each for each in sent if each.metric.aggregate == "counter"]
+        others = [each for each in sent if each.metric.aggregate != "counter"]
+        self.counters = [each.name for each in counters]
+        self.others = [each.name for each in others]
+        self.sums = list(enumerate(each.metric.reader() for each in counters))
+        self.values = list(enumerate(each.metric.reader() for each in others))
+
+
+@dataclass(slots=True)
+class _Series:
+    """What was added up for one set of labels in one minute, in the order of the group's metrics.
+
+    `dimensions` is empty until something counts; `folded` are the fields whose label was not admitted.
+    """
+
+    sums: list[float | None]
+    values: list[list[float]]
+    dimensions: Pairs = ()
+    folded: tuple[tuple[str, str], ...] = ()
 
 
 def minute_of(event: Event) -> int:
@@ -86,31 +107,61 @@ class Aggregator:
 
     def points(self, events: Iterable[Event]) -> Points:
         """The points of some events."""
-        points = Points()
+        found: dict[_Group, dict[tuple[int, Any], _Series]] = {}
         for event in events:
             minute = self._when(event)
             for group in self._by_kind.get(str(event.__struct_config__.tag), ()):
-                self._add(points, event, minute, group)
-        return points
+                self._add(found.setdefault(group, {}), event, minute, group)
+        return _points(found)
 
-    def _add(self, points: Points, event: Event, minute: int, group: _Group) -> None:
-        dimensions: Pairs | None = None
-        for name, aggregate, contribution in group.sent:
-            value = contribution(event)
-            if value is None or not isfinite(value):
-                continue
-            if dimensions is None:
-                dimensions = tuple((out, self._admit(own, label(getattr(event, own)))) for out, own in group.dimensions)
-            key = Key(name, dimensions, minute)
-            if aggregate == "counter":
-                points.sums[key] = points.sums.get(key, 0.0) + value
-            else:
-                points.values.setdefault(key, Counter())[value] += 1
+    def _add(self, found: dict[tuple[int, Any], _Series], event: Event, minute: int, group: _Group) -> None:
+        place = (minute, group.labels(event))
+        series = found.get(place)
+        if series is None:
+            found[place] = series = _Series([None] * len(group.sums), [[] for _ in group.values])
+        counted = False
+        sums = series.sums
+        for index, read in group.sums:
+            value = read(event)
+            if value is not None and isfinite(value):
+                sums[index] = (sums[index] or 0.0) + value
+                counted = True
+        for index, read in group.values:
+            value = read(event)
+            if value is not None and isfinite(value):
+                series.values[index].append(value)
+                counted = True
+        if counted and (series.folded or not series.dimensions):
+            self._label(series, event, group)
+
+    def _label(self, series: _Series, event: Event, group: _Group) -> None:
+        """Ask the budget once for each series, but for each event of one that is folded, for these are counted."""
+        if series.folded:
+            for own, text in series.folded:
+                self._admit(own, text)
+            return
+        told = [(out, own, label(getattr(event, own))) for out, own in group.dimensions]
+        admitted = [(out, own, text, self._admit(own, text)) for out, own, text in told]
+        series.dimensions = tuple((out, value) for out, _, _, value in admitted)
+        series.folded = tuple((own, text) for _, own, text, value in admitted if value != text)
+
+
+def _points(found: Mapping[_Group, Mapping[tuple[int, Any], _Series]]) -> Points:
+    points = Points()
+    for group, places in found.items():
+        for (minute, _), series in places.items():
+            for name, total in zip(group.counters, series.sums, strict=True):
+                if total is not None:
+                    key = Key(name, series.dimensions, minute)
+                    points.sums[key] = points.sums.get(key, 0.0) + total
+            for name, values in zip(group.others, series.values, strict=True):
+                if values:
+                    points.values.setdefault(Key(name, series.dimensions, minute), Counter()).update(values)
+    return points
 
 
 def _groups(sent: Iterable[Sent]) -> list[_Group]:
-    groups: dict[Pairs, _Group] = {}
+    groups: dict[Pairs, list[Sent]] = {}
     for each in sent:
-        group = groups.setdefault(each.dimensions, _Group(each.dimensions, []))
-        group.sent.append((each.name, each.metric.aggregate, each.metric.contribution))
-    return list(groups.values())
+        groups.setdefault(each.dimensions, []).append(each)
+    return [_Group(dimensions, found) for dimensions, found in groups.items()]

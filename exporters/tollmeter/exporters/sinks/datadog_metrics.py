@@ -49,6 +49,7 @@ class DatadogMetrics(MetricSink):
     """
 
     name = "datadog_metrics"
+    batch_bytes = 1 << 20  # about as many lines as fit one burst, so that few are aggregated in vain
     oldest_s = 3600.0
     farthest_s = 600.0
 
