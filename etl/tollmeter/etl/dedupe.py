@@ -1,8 +1,4 @@
-"""Events that have landed before, found by `event_id` among the rows of the same days.
-
-The same event has the same timestamp, hence the same day, so the days of the batch are all that is searched; within a
-batch an `event_id` is taken once whatever its day.
-"""
+"""Events that have landed before, found by `event_id` in the whole table, whatever day either carries."""
 
 # pyarrow makes its compute functions at import, so pyright cannot see them.
 # pyright: reportAttributeAccessIssue=false
@@ -10,7 +6,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tollmeter.etl.lake import connect, data_files
+from tollmeter.etl.id_ranges import files_that_may_hold
+from tollmeter.etl.lake import connect
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -55,9 +52,7 @@ def split(home: Home, table: Table, rows: pa.Table, batch_id: str) -> tuple[pa.T
 
 
 def _landed(home: Home, table: Table, rows: pa.Table, batch_id: str) -> pa.Table | None:
-    import pyarrow.compute as pc
-
-    files = data_files(table, pc.unique(rows["event_date"]).to_pylist()) if len(rows) else []
+    files = files_that_may_hold(table, rows["event_id"])
     if not files:
         return None
     with connect(home) as connection:

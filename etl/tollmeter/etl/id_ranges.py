@@ -1,0 +1,69 @@
+"""Which data files may hold an `event_id`, told by the bounds that Iceberg keeps of each file.
+
+Ids of our own events are UUIDv7, which begin with the time they were made at, so a file of one part spans the time of
+that part and ids of another time lie outside, whatever `event_date` their rows carry. Imports' ids are spread evenly:
+a file that holds some spans nearly everything and is never ruled out.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from tollmeter.etl.lake import local_path
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyiceberg.manifest import ManifestFile
+    from pyiceberg.table import Table
+
+_MAX_REMEMBERED: Final = 4096
+
+
+class _IdRange(NamedTuple):
+    path: str
+    lowest: bytes
+    highest: bytes
+
+
+_remembered: dict[str, list[_IdRange]] = {}
+"""By manifest, which never changes once written; the oldest are forgotten."""
+
+
+def files_that_may_hold(table: Table, ids: pa.ChunkedArray) -> list[str]:
+    """The data files whose bounds leave room for one of these ids, as `tollmeter.etl.lake.connect` reads them."""
+    snapshot = table.current_snapshot()
+    if snapshot is None or not len(ids):
+        return []
+    wanted = sorted(each.encode() for each in ids.to_pylist())
+    return [
+        local_path(found.path)
+        for manifest in snapshot.manifests(table.io)
+        for found in _ranges(table, manifest)
+        if bisect_left(wanted, found.lowest) < bisect_right(wanted, found.highest)
+    ]
+
+
+def _ranges(table: Table, manifest: ManifestFile) -> list[_IdRange]:
+    known = _remembered.get(manifest.manifest_path)
+    if known is None:
+        while len(_remembered) >= _MAX_REMEMBERED:
+            del _remembered[next(iter(_remembered))]
+        known = _remembered[manifest.manifest_path] = _read(table, manifest)
+    return known
+
+
+def _read(table: Table, manifest: ManifestFile) -> list[_IdRange]:
+    from pyiceberg.manifest import DataFileContent
+
+    column = table.schema().find_field("event_id").field_id
+    files = (entry.data_file for entry in manifest.fetch_manifest_entry(table.io))
+    return [
+        _IdRange(
+            file.file_path,
+            (file.lower_bounds or {}).get(column, b""),
+            (file.upper_bounds or {}).get(column, b"\xff"),
+        )
+        for file in files
+        if file.content == DataFileContent.DATA
+    ]
