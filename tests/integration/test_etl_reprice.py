@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from tollmeter import etl
 from tollmeter.cli.app import app
-from tollmeter.etl import rewrite
+from tollmeter.etl import datafiles, rewrite
 from tollmeter.etl.commit import ATTEMPTS
 from tollmeter.etl.lake import existing_tables
 from tollmeter.etl.repricing import RepriceReport, reprice
@@ -347,18 +347,18 @@ def test_a_home_without_a_lake(home: Home) -> None:
 
 def test_an_overtaken_writer_looks_again(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     land(home, [call(0), request(0)])
-    write = rewrite._write
+    write = datafiles.write_files
     overtaken: list[int] = []
 
-    def overtake(found: Any, rows: Any) -> Any:
+    def overtake(found: Any, *rest: Any) -> Any:
         if found.name()[-1] == "llm_calls" and not overtaken:
             overtaken.append(1)
             others = existing_tables(home)["llm_calls"]
             twin = others.scan().to_arrow()
             others.append(twin.set_column(0, twin.schema.field(0), pa.array([new_event_id()])))
-        return write(found, rows)
+        return write(found, *rest)
 
-    monkeypatch.setattr(rewrite, "_write", overtake)
+    monkeypatch.setattr(rewrite, "write_files", overtake)
     report = run(home, doubled())
     assert sorted(table(home, "llm_calls")["cost_usd"].to_pylist()) == [USD("0.0026"), USD("0.0052")]
     assert (report.rows_before, report.rows_after) == (3, 3)
@@ -407,16 +407,16 @@ def test_an_unfinished_run_is_finished_with_its_own_prices_before_another_begins
 
 def test_a_column_that_changed_is_found_before_the_commit(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     land(home, [call(0), call(1)])
-    before, write = snapshots(home), rewrite._write
+    before, write = snapshots(home), datafiles.write_files
 
-    def damage(found: Any, rows: pa.RecordBatchReader) -> Any:
+    def damage(found: Any, partition: Any, rows: pa.RecordBatchReader, most: int) -> Any:
         whole = rows.read_all()
         at = whole.column_names.index("tenant_id")
         whole = whole.set_column(at, "tenant_id", pa.array(["x"] * len(whole)))
-        return write(found, whole.to_reader())
+        return write(found, partition, whole.to_reader(), most)
 
-    monkeypatch.setattr(rewrite, "_write", damage)
-    with pytest.raises(InvariantError, match=r"before 2 .* after 2 "):
+    monkeypatch.setattr(rewrite, "write_files", damage)
+    with pytest.raises(InvariantError, match=r"before \(2, .* after \(2, "):
         run(home, doubled())
     assert snapshots(home) == before
 

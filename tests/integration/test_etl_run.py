@@ -334,6 +334,7 @@ def test_the_commands(home: Home) -> None:
     assert json.loads(invoke(app, ["etl", "status", *at]).stdout) == {
         "tables": [],
         "pending": {"objects": 0, "bytes": 0},
+        "last_run": None,
     }
     path = put(home, "a.jsonl", [call(1), b"broken\n"])
     dry = json.loads(invoke(app, ["etl", "run", "--dry-run", *at]).stdout)
@@ -345,6 +346,8 @@ def test_the_commands(home: Home) -> None:
     tables = {table["table"]: table for table in status["tables"]}
     assert set(DERIVED_TABLES) < set(tables)
     assert (tables["llm_calls"]["rows"], tables["llm_calls"]["newest"]) == (1, "2026-11-01T22:01:00")
+    assert (tables["llm_calls"]["small_files"], tables["llm_calls"]["orphans"]) == (1, 0)
+    assert status["last_run"] == rows(home, "ingest_ledger")[0]["ingested_at"].isoformat()
     assert status["pending"] == {"objects": 0, "bytes": 0}
     text = invoke(app, ["etl", "run", "--home", str(home.path)]).stdout
     assert "lines read = rows landed + duplicates + quarantined: 0 = 0 + 0 + 0" in text

@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tollmeter.cli.options import HomeOption, JsonOption, OverlayOption, console, errors, print_json
+from tollmeter.cli.etl_maintenance import COMMANDS
+from tollmeter.cli.options import HomeOption, JsonOption, OverlayOption, errors, print_json
 from tollmeter.cli.rows import write_rows
 from tollmeter.model.home import Home
 from tollmeter.sql.parameters import Parameter
 
 if TYPE_CHECKING:
     from tollmeter.etl import LakeStatus, RepriceReport, RunReport
+    from tollmeter.etl.maintenance.upkeep import Upkeep
 
 etl = typer.Typer(help="Raw events into the lake.", no_args_is_help=True)
+for command in COMMANDS:
+    etl.command()(command)
 
 
 @etl.command()
@@ -105,9 +109,10 @@ def reprice(
 
 @etl.command()
 def status(*, home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """Show what the lake holds, and what waits in `raw/`.
+    """Show what the lake holds, what waits in `raw/`, and what maintenance would do.
 
-    One line per table: rows, snapshots, data files, bytes, time of the newest event (UTC). Reads only.
+    One line per table: rows, data files and how many of them are small, snapshots, bytes, files that no table knows,
+    first day and newest event (UTC). Reads only; lists every file of the lake.
 
     ```
     tollmeter etl status
@@ -115,13 +120,16 @@ def status(*, home: HomeOption = None, as_json: JsonOption = False) -> None:
     ```
     """
     from tollmeter.etl import status as status_of
+    from tollmeter.etl.maintenance.upkeep import upkeep
 
-    found = status_of(Home.resolve(home))
+    folder = Home.resolve(home)
+    found, work = status_of(folder), upkeep(folder)
     if as_json:
         pending = {"objects": len(found.pending), "bytes": found.pending_bytes}
-        print_json({"tables": [asdict(table) for table in found.tables], "pending": pending})
+        tables = [{**asdict(table), **asdict(work[table.table])} for table in found.tables]
+        print_json({"tables": tables, "pending": pending, "last_run": found.last_run})
     else:
-        _print_status(found)
+        _print_status(found, work)
 
 
 def _day(name: str, text: str) -> date:
@@ -185,16 +193,34 @@ def _print_reprice(report: RepriceReport) -> None:
         typer.echo(report.equation)
 
 
-def _print_status(found: LakeStatus) -> None:
-    from rich.table import Table
+_STATUS_COLUMNS = (
+    "table", "rows", "files", "small", "snapshots", "bytes", "orphans", "oldest", "newest",
+)  # fmt: skip
 
-    view = Table(box=None, pad_edge=False)
-    view.add_column("table", no_wrap=True, min_width=max(map(len, (row.table for row in found.tables)), default=0))
-    for name in ("rows", "snapshots", "files", "bytes", "newest event"):
-        view.add_column(name, justify="right")
-    for table in found.tables:
-        counts = (table.rows, table.snapshots, table.files, table.bytes)
-        newest = table.newest.isoformat(" ", "seconds") if table.newest else ""
-        view.add_row(table.table, *(f"{count:,}" for count in counts), newest)
-    console.print(view if found.tables else "No lake yet: `tollmeter etl run` makes it.")
-    console.print(f"{len(found.pending)} raw objects pending, {found.pending_bytes:,} bytes.")
+
+def _print_status(found: LakeStatus, work: dict[str, Upkeep]) -> None:
+    rows = [
+        {
+            **asdict(table),
+            "small": work[table.table].small_files,
+            "orphans": work[table.table].orphans,
+            "oldest": work[table.table].oldest,
+            "newest": table.newest.isoformat(" ", "seconds") if table.newest else None,
+        }
+        for table in found.tables
+    ]
+    if rows:
+        write_rows(_STATUS_COLUMNS, rows, "table")
+    else:
+        typer.echo("No lake yet: `tollmeter etl run` makes it.")
+    typer.echo(f"{len(found.pending)} raw objects pending, {found.pending_bytes:,} bytes.")
+    if found.last_run:
+        typer.echo(f"last run: {found.last_run.isoformat(' ', 'seconds')}")
+    todo = {name: sum(getattr(one, name) for one in work.values()) for name in _TODO}
+    typer.echo(
+        "compact would rewrite {compactable_files:,} files, expire forget {expirable_snapshots:,} snapshots, vacuum"
+        " delete {orphans:,} orphans ({orphan_bytes:,} bytes) and drop {droppable_rows:,} rows.".format(**todo)
+    )
+
+
+_TODO = ("compactable_files", "expirable_snapshots", "orphans", "orphan_bytes", "droppable_rows")

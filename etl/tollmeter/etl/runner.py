@@ -11,6 +11,8 @@ from tollmeter.etl.commitments import derive_commitments
 from tollmeter.etl.discover import RawObject, list_objects
 from tollmeter.etl.lake import existing_tables, open_tables, snapshots_of
 from tollmeter.etl.lock import etl_lock
+from tollmeter.etl.maintenance.expiry import tend
+from tollmeter.etl.maintenance.retention import whole_days
 from tollmeter.etl.plan import Ledger, Memory, Plan, plans
 from tollmeter.etl.report import RunReport, Tally
 from tollmeter.etl.rollups import derive
@@ -49,21 +51,21 @@ def run(home: Home, *, progress: Progress | None = None, settings: Settings | No
         for plan in _batches(home, tables[TABLE_LEDGER], memory):
             memory.begin(plan)
             tally.add(Batch(home, tables, memory, plan, chosen.environment).carry_out(done))
-        _derive(home, tables, memory, chosen.price_overlay)
+        _derive(home, tables, memory, chosen)
+        tend(tables, chosen)
     report = tally.report(monotonic() - started)
     report.check()
     return report
 
 
-def _derive(home: Home, tables: dict[str, Table], memory: Memory, overlay: str) -> None:
+def _derive(home: Home, tables: dict[str, Table], memory: Memory, settings: Settings) -> None:
     """Bring what is derived up to date; the days are remembered until all of it is."""
-    days = memory.days()
+    days, overlay = whole_days(memory.days(), settings), settings.price_overlay
     if days:
         derive(home, tables, days)
     if overlay:
         derive_commitments(home, tables, open_book(overlay).commitments, days, utc_now())
-    if days:
-        memory.rolled_up()
+    memory.rolled_up()
 
 
 def pending_objects(home: Home, ledger: Table | None = None) -> list[RawObject]:

@@ -1,5 +1,8 @@
 """What the lake holds, table by table, and what waits to come in."""
 
+# pyarrow makes its compute functions at import, so pyright cannot see them.
+# pyright: reportAttributeAccessIssue=false
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -35,6 +38,8 @@ class LakeStatus:
 
     tables: list[TableStatus]
     pending: list[RawObject]
+    last_run: datetime | None = None
+    """When the last run that landed something began, UTC."""
 
     @property
     def pending_bytes(self) -> int:
@@ -50,7 +55,13 @@ def status(home: Home) -> LakeStatus:
     """
     tables = existing_tables(home)
     rows = [_status(home, name, table) for name, table in tables.items()]
-    return LakeStatus(rows, pending_objects(home, tables.get(TABLE_LEDGER)))
+    return LakeStatus(rows, pending_objects(home, tables.get(TABLE_LEDGER)), _last_run(tables.get(TABLE_LEDGER)))
+
+
+def _last_run(ledger: Table | None) -> datetime | None:
+    import pyarrow.compute as pc
+
+    return pc.max(ledger.scan(selected_fields=("ingested_at",)).to_arrow()["ingested_at"]).as_py() if ledger else None
 
 
 def _status(home: Home, name: str, table: Table) -> TableStatus:

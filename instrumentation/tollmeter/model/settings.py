@@ -16,6 +16,7 @@ from tollmeter.model.values import (
     BOOL,
     BYTES,
     COUNT,
+    DAYS,
     HOSTS,
     LAKE,
     MILLIS,
@@ -298,6 +299,32 @@ class Settings:
     )
     parquet_codec: str = _row(
         "zstd", choice("zstd", "snappy", "gzip", "none"), "Parquet compression; snappy where Redshift Spectrum reads"
+    )
+    compact_target_bytes: int = _row(256 << 20, BYTES, "size of the data files that compaction writes; 64M to 1G")
+    compact_small_bytes: int = _row(64 << 20, BYTES, "a data file below this size is small, and compacted with others")
+    compact_min_files: int = _row(
+        5, COUNT, "small files that a partition in use must have to be worth compacting; a settled one needs two"
+    )
+    maintenance_memory_bytes: int = _row(
+        512 << 20, BYTES, "memory of a compaction's sort; what does not fit goes to the disk"
+    )
+    snapshot_max_age_s: float = _row(
+        432_000.0, SECONDS, "a snapshot that was replaced longer ago is expired, and the files that only it needed go"
+    )
+    snapshot_min_age_s: float = _row(
+        3600.0, SECONDS, "a snapshot that was replaced more recently stays whatever their number: readers may be at it"
+    )
+    snapshot_max_count: int = _row(
+        200, COUNT, "snapshots that a table keeps; etl run expires older ones when there are half as many more; 0: no end"
+    )
+    vacuum_grace_s: float = _row(
+        259_200.0, SECONDS, "a file that no table knows is removed at this age; longer than any run takes"
+    )
+    retention_days: dict[str, str] = _row(
+        {}, DAYS, "days that rows are kept, by table, such as llm_calls=400,quarantine=30; vacuum drops older ones"
+    )
+    raw_retention_days: int = _row(
+        0, COUNT, "days that vacuum keeps raw objects once they are in the ledger; 0 keeps them for ever"
     )
     timezone: str = _row("UTC", TEXT, "the one reporting time zone, an IANA name")
     engine: str = _row(

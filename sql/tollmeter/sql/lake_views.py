@@ -83,7 +83,7 @@ def rows_of(table: Table, files: list[str], wanted: pa.Schema) -> str:
         for field in wanted
         if field.name in ids
     ]
-    columns = [quoted(field.name) if field.name in ids else _null(field) for field in wanted]
+    columns = [quoted(field.name) if field.name in ids else null_of(field) for field in wanted]
     paths = ", ".join(_literal(path) for path in files)
     return (
         f"SELECT {', '.join(columns)} "  # noqa: S608 - names are the registry's, paths are quoted
@@ -92,10 +92,11 @@ def rows_of(table: Table, files: list[str], wanted: pa.Schema) -> str:
 
 
 def _empty(wanted: pa.Schema) -> str:
-    return f"SELECT {', '.join(_null(field) for field in wanted)} WHERE FALSE"
+    return f"SELECT {', '.join(null_of(field) for field in wanted)} WHERE FALSE"
 
 
-def _null(field: pa.Field) -> str:
+def null_of(field: pa.Field) -> str:
+    """A null of a column's type, under its name."""
     return f"CAST(NULL AS {_type(field)}) AS {quoted(field.name)}"
 
 
