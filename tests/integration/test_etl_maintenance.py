@@ -100,6 +100,7 @@ def test_compaction_keeps_every_row_sorts_them_and_is_done_once(filled: Home) ->
     order = list(zip(stored["service"].to_pylist(), stored["timestamp"].to_pylist(), strict=True))
     assert order == sorted(order)
     assert stored.schema.field("service").type == pa.string()
+    assert file.file_size_in_bytes == Path(file.file_path.removeprefix("file://")).stat().st_size
     assert etl.compact(filled).groups == []
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
     from pyiceberg.typedef import Record
 
+_DICTIONARY_BYTES: Final = 2 << 20
 BATCH_ROWS: Final = 16_384
 ROW_GROUP_ROWS: Final = 131_072
 """Rows of a row group: what is held in memory while a file is written."""
@@ -134,7 +135,12 @@ def _writer(table: Table, sink: Any, schema: pa.Schema) -> Any:
     from pyarrow.parquet import ParquetWriter
 
     codec = table.properties.get("write.parquet.compression-codec", "zstd")
-    return ParquetWriter(sink, schema, compression="none" if codec == "uncompressed" else codec)
+    return ParquetWriter(
+        sink,
+        schema,
+        compression="none" if codec == "uncompressed" else codec,
+        dictionary_pagesize_limit=int(table.properties.get("write.parquet.dict-size-bytes", _DICTIONARY_BYTES)),
+    )
 
 
 def _cut(rows: pa.RecordBatchReader, schema: pa.Schema, rows_per_file: int) -> Iterator[Iterator[list[pa.RecordBatch]]]:

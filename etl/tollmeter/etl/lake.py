@@ -26,6 +26,7 @@ _CODECS: Final = {"none": "uncompressed"}
 _PROPERTIES: Final = {
     "commit.retry.num-retries": "0",  # a silent retry would skip the anti-join and land a batch twice
     "commit.manifest-merge.enabled": "true",  # every append adds a manifest, and every commit reads them all
+    "write.parquet.dict-size-bytes": "16384",  # ids and times are smaller without a dictionary: docs/lake-layout.md
     "write.metadata.delete-after-commit.enabled": "true",
     "write.metadata.previous-versions-max": "20",
     "write.parquet.dict-size-bytes": "262144",  # ids gain nothing by a dictionary: smaller files, made sooner
