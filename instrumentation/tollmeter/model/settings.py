@@ -315,7 +315,9 @@ class Settings:
         3600.0, SECONDS, "a snapshot that was replaced more recently stays whatever their number: readers may be at it"
     )
     snapshot_max_count: int = _row(
-        200, COUNT, "snapshots that a table keeps; etl run expires older ones when there are half as many more; 0: no end"
+        200,
+        COUNT,
+        "snapshots that a table keeps; etl run expires older ones when there are half as many more; 0: no end",
     )
     vacuum_grace_s: float = _row(
         259_200.0, SECONDS, "a file that no table knows is removed at this age; longer than any run takes"

@@ -141,9 +141,7 @@ USD: Final = Kind(_usd, "an amount of USD, 0 or more")
 COUNT: Final = Kind(_count, "a whole number, 0 or more")
 BYTES: Final = Kind(_bytes, "a size such as 64M")
 PAIRS: Final = Kind(_pairs, "pairs such as tenant_id=x-tenant-id,user_id=x-user-id")
-DAYS: Final = Kind(
-    _days, "pairs of a table and a number of days, such as llm_calls=400,quarantine=30", _text_of_pairs
-)
+DAYS: Final = Kind(_days, "pairs of a table and a number of days, such as llm_calls=400,quarantine=30", _text_of_pairs)
 PROVIDER_HOSTS: Final = Kind(
     _provider_hosts, "pairs such as llm.internal:8000=openai,*.corp.example/anthropic=anthropic", _text_of_pairs
 )
