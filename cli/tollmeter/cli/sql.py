@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Annotated, Any
 
 import typer
@@ -186,18 +187,49 @@ def manifest(
     ```
     """
     from tollmeter.model.errors import UnknownNameError
-    from tollmeter.sql.catalog import NAMESPACE, open_catalog
+    from tollmeter.sql.catalog import find_table, open_catalog
     from tollmeter.sql.lake_views import TABLES
     from tollmeter.sql.manifest import copy_manifest
 
     del as_json  # a manifest is JSON
     catalog = open_catalog(Home.resolve(home))
     try:
-        if table not in TABLES or not catalog.table_exists((NAMESPACE, table)):
+        found = find_table(catalog, table) if table in TABLES else None
+        if found is None:
             raise UnknownNameError("table", table, TABLES)
-        print_json(copy_manifest(catalog.load_table((NAMESPACE, table))))
+        print_json(copy_manifest(found))
     finally:
         catalog.close()
+
+
+@sql.command()
+def check(*, home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Check every data file of the lake against what Redshift Spectrum reads: types, times, codecs, lengths of texts.
+
+    Exit code 0: every file can be read as the DDL says. 1: some cannot; each fault is printed with its file.
+
+    ```
+    tollmeter sql check
+    tollmeter sql check --json | jq '.faults[].file'
+    ```
+    """
+    from tollmeter.cli.progress import progress_bar
+    from tollmeter.sql.catalog import open_catalog
+    from tollmeter.sql.spectrum import data_files
+
+    faults: list[dict[str, str]] = []
+    with closing(open_catalog(Home.resolve(home))) as catalog, progress_bar("files") as progress:
+        files = list(data_files(catalog))
+        for done, file in enumerate(files, start=1):
+            faults += [{"table": file.table, "file": file.address, "fault": fault} for fault in file.faults]
+            progress(done, len(files))
+    if as_json:
+        print_json({"files": len(files), "faults": faults})
+    else:
+        for one in faults:
+            typer.echo(f"{one['file']}: {one['fault']}")
+        typer.echo(f"{len(files)} data files, {len(faults)} faults")
+    raise typer.Exit(int(bool(faults)))
 
 
 def _show_statement(name: str, *, as_json: bool) -> None:
