@@ -29,7 +29,6 @@ _PROPERTIES: Final = {
     "write.parquet.dict-size-bytes": "16384",  # ids and times are smaller without a dictionary: docs/lake-layout.md
     "write.metadata.delete-after-commit.enabled": "true",
     "write.metadata.previous-versions-max": "20",
-    "write.parquet.dict-size-bytes": "262144",  # ids gain nothing by a dictionary: smaller files, made sooner
 }
 
 
