@@ -46,7 +46,7 @@ check: setup ## Lint, format, types, imports
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 .PHONY: bench
-bench: setup ## Cost of the instrumentation and speed of the ETL, beside others (ARGS=--write updates docs/benchmarks.md)
+bench: setup ## Cost of the instrumentation, speed of the forwarder and the ETL, beside others (ARGS=--write updates docs/benchmarks.md)
 	$(BIN)/python tests/benchmarks/bench.py $(ARGS)
 
 .PHONY: golden

@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-SECTIONS = ("service", "peers", "tap", "parts", "prices", "etl")
+SECTIONS = ("service", "peers", "tap", "parts", "prices", "forwarder", "etl")
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
 _PACKAGES = ("fastapi", "openai", "opentelemetry-sdk", "opentelemetry-instrumentation-genai-openai", "duckdb")
 
@@ -24,7 +24,7 @@ def main() -> None:
     """Measure, print, write."""
     options = _options()
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # as in the test suite
-    from benchmarks import etl, micro, prices, report, service, tap
+    from benchmarks import etl, forwarder, micro, prices, report, service, tap
     from benchmarks.cpu import machine
     from benchmarks.peers import measure as peers
 
@@ -35,6 +35,7 @@ def main() -> None:
         "tap": lambda: tap.measure(rounds, _progress),
         "parts": lambda: micro.measure(rounds, _progress),
         "prices": lambda: prices.measure(rounds, _progress),
+        "forwarder": lambda: forwarder.measure(rounds, options.forward_rounds, _progress),
         "etl": lambda: etl.measure(options.etl_rounds, options.rows, _progress),
     }
     document: dict[str, Any] = {
@@ -56,6 +57,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=30, help="interleaved rounds of service and parts")
     parser.add_argument("--requests", type=int, default=40, help="calls per round; five times as many pings")
+    parser.add_argument("--forward-rounds", type=int, default=10, help="backlogs the forwarder works off, for each set")
     parser.add_argument("--etl-rounds", type=int, default=5, help="interleaved rounds of the ETL")
     parser.add_argument("--rows", type=int, default=20_000, help="rows the ETL lands per round")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS, help="some sections alone")

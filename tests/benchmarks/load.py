@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -38,6 +39,37 @@ def send_requests(url: str, workload: Workload, count: int) -> None:
         RuntimeError: an answer was not 200.
     """
     asyncio.run(_all(urlsplit(url).netloc, workload, count))
+
+
+def saturate(url: str, workload: Workload, seconds: float) -> list[float]:
+    """Ask over a few connections without a pause; seconds that each answer took.
+
+    Raises:
+        RuntimeError: an answer was not 200.
+    """
+    return asyncio.run(_until(urlsplit(url).netloc, workload, seconds))
+
+
+async def _until(netloc: str, workload: Workload, seconds: float) -> list[float]:
+    end = time.perf_counter() + seconds
+    message = workload.message(netloc)
+    found = await asyncio.gather(*(_asking(netloc, message, end) for _ in range(CONNECTIONS)))
+    return [took for each in found for took in each]
+
+
+async def _asking(netloc: str, message: bytes, end: float) -> list[float]:
+    host, _, port = netloc.partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    took: list[float] = []
+    try:
+        while (began := time.perf_counter()) < end:
+            writer.write(message)
+            await _answer(reader)
+            took.append(time.perf_counter() - began)
+    finally:
+        writer.close()
+        await writer.wait_closed()
+    return took
 
 
 async def _all(netloc: str, workload: Workload, count: int) -> None:

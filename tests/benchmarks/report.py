@@ -14,7 +14,8 @@ its 95 % bootstrap interval. Both OpenTelemetry variants export spans every 200 
 stays open until they have. OpenTelemetry is the contrib FastAPI instrumentation without send and receive spans, plus
 opentelemetry-instrumentation-genai-openai, traces and metrics by OTLP/HTTP; it computes no cost and writes no events.
 Tollmeter otel is FastAPI's own server spans (below 0.165 contrib's), exported, plus Tollmeter's events. Both variants
-of Tollmeter are checked to have recorded every request and priced every call.
+of Tollmeter are checked to have recorded every request and priced every call. What OTel mode adds for a service that
+runs OpenTelemetry already is its paired difference from the OpenTelemetry variant.
 """
 _PARTS = """\
 In one process, without sockets: the middleware around a trivial ASGI app, and a call through httpx2 with an in-memory
@@ -36,7 +37,8 @@ _PEERS = """\
 The same FastAPI service in a process of its own for each, driven without sockets, its upstream an in-memory transport
 under the OpenAI SDK: so it is the instrumentation that is seen, not the network. Each peer stands in a pinned
 environment (tests/benchmarks/peers) and is compared with the bare service in that environment; its exporters send to
-a sink on loopback, and what they have queued is worked off inside each window. Calls at the start of a window are not
+a sink of its own on loopback, which is checked to have got spans of every request, and what they have queued is worked
+off inside each window. Calls at the start of a window are not
 counted. Contents are not recorded by anyone. Ours runs lean with trace context in and out, attribution from a header,
 and every event priced and on disk. `at worst` is the upper end of the 95 % interval of our share, for which the rounds
 of both are resampled together; by it a bar is met or missed.
@@ -45,6 +47,18 @@ _PRICES = """\
 The same five calls (OpenAI, Anthropic, Gemini with its thresholds, a Bedrock profile; each with cached tokens), at one
 date. `genai_prices.calc_price` looks up and computes in one step, so each row is beside the whole of it. We remember
 what was found and what was missed, within a bound; a first look-up is not in these figures.
+"""
+_FORWARDER = """\
+A backlog of requests with their calls is worked off by `tollmeter forward --once`, on one core, to receivers on
+loopback that answer as AWS, a collector and an Agent do, on the other; CPU time is the forwarder's alone, of all its
+threads. AWS is s3, cloudwatch_emf and xray; Datadog is raw, datadog_metrics and datadog_traces; all is every sink.
+
+Then the sample service, lean, is asked without a pause, on a core of its own; the load, the forwarder and the receivers
+share the other, so that what the forwarder takes there the load does not get: of p99, as the load sees it, that is a
+part. Windows are interleaved; two services alone tell how far equal ones are apart (A/A). The bar is 1.1 times the
+service alone, or the A/A spread where that is more, by the upper end of the 95 % interval of the paired ratios.
+At last a minute beside each set of sinks tells whether the lag stays bounded: what comes in is the rate of the service,
+what goes out the same events over the minute and the time until the last of them was forwarded.
 """
 _ETL = """\
 The same uncompressed JSON lines, half requests and half model calls, into a fresh lake each time: parsed, validated,
@@ -61,6 +75,7 @@ def render(document: dict[str, Any]) -> str:
         "tap": ("The tap beside OpenTelemetry's", _TAP, _tap),
         "parts": ("The parts", _PARTS, _parts),
         "prices": ("A price", _PRICES, _prices),
+        "forwarder": ("The forwarder", _FORWARDER, _forwarder),
         "etl": ("The ETL", _ETL, _etl),
     }
     where = f"{document['machine']}, load {document['load']} at the start. {document['at']}. {document['versions']}"
@@ -84,10 +99,16 @@ def _interval(row: dict[str, float]) -> str:
 
 
 def _service(service: dict[str, Any]) -> str:
-    rows = [("workload", "variant", "CPU µs per request", "added to bare, µs (95 %)")]
+    rows = [("workload", "variant", "CPU µs per request", "added to bare, µs (95 %)", "over OpenTelemetry, µs (95 %)")]
     for workload, variants in service.items():
         for variant, row in variants.items():
-            rows.append((workload, variant, f"{row['cpu_us']:.0f}", _interval(row) if "added_us" in row else ""))
+            added = _interval(row) if "added_us" in row else ""
+            over = (
+                {"added_us": row["over_us"], "low": row["over_low"], "high": row["over_high"]}
+                if "over_us" in row
+                else {}
+            )
+            rows.append((workload, variant, f"{row['cpu_us']:.0f}", added, _interval(over) if over else ""))
     return _table(*rows)
 
 
@@ -145,6 +166,36 @@ def _prices(prices: dict[str, Any]) -> str:
         times = f"{row['times']:.0f} ({row['low']:.0f} to {row['high']:.0f})"
         rows.append((name, f"{row['ours_us']:.2f}", f"{row['theirs_us']:.0f}", times))
     return _table(*rows)
+
+
+def _forwarder(forwarder: dict[str, Any]) -> str:
+    drained = [("sinks", "events/s and core", "events/s", "peak memory, MB")]
+    drained += [
+        (name, f"{row['per_s_and_core']:,.0f}", f"{row['per_s']:,.0f}", f"{row['peak_mb']:.0f}")
+        for name, row in forwarder["drained"].items()
+    ]
+    p99: list[tuple[str, ...]] = [("saturated service", "p99, ms", "times alone (95 %)", "bar", "")]
+    for name, row in forwarder["p99"].items():
+        times = f"{row['times']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
+        told = ("", "") if name.startswith("alone") else (f"{row['bar']:.2f}", _met(bool(row["met"])))
+        p99.append((name, f"{row['p99_ms']:.2f}", times, *told))
+    lags: list[tuple[str, ...]] = [
+        (
+            "beside, for a minute",
+            "events/s in",
+            "out",
+            "lag after half, s",
+            "at the end, s",
+            "drained in, s",
+            "of a core",
+        )
+    ]
+    for name, row in forwarder["sustained"].items():
+        rates = (f"{row['in_per_s']:,.0f}", f"{row['out_per_s']:,.0f}")
+        seconds = [f"{row[what]:.1f}" for what in ("middle_lag_s", "end_lag_s", "settled_s")]
+        lags.append((name, *rates, *seconds, f"{row['core_share']:.2f}"))
+    head = f"{forwarder['drains']} backlogs for each set; {forwarder['rounds']} rounds beside the service."
+    return f"{head}\n\n{_table(*drained)}\n{_table(*p99)}\n{_table(*lags)}"
 
 
 def _etl(etl: dict[str, Any]) -> str:

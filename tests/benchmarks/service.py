@@ -45,7 +45,7 @@ class Result:
     checks: dict[str, str] = field(default_factory=dict)
 
     def document(self) -> dict[str, object]:
-        """Medians, and median differences from bare with their intervals."""
+        """Medians, and median differences from bare, and of OTel mode from OpenTelemetry, with their intervals."""
         return {name: {variant: self._row(name, variant) for variant in VARIANTS} for name in self.rounds}
 
     def _row(self, workload: str, variant: str) -> dict[str, float]:
@@ -54,6 +54,9 @@ class Result:
         if variant != BARE:
             found = difference(values[BARE], values[variant])
             row |= {"added_us": found.median, "low": found.low, "high": found.high}
+        if variant == BOTH:
+            over = difference(values[OTEL], values[BOTH])
+            row |= {"over_us": over.median, "over_low": over.low, "over_high": over.high}
         return row
 
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -18,9 +19,11 @@ from benchmarks.peers.worker import CROWDED, PING, PLAIN, STREAM, WORKLOADS
 from benchmarks.worker import Worker
 from sdks.venvs import ROOT, python_of
 
-from tollmeter.cli.sample.server import running
+from tollmeter.cli.sample.server import Server, running
 
 BARE, LEAN = "bare", "Tollmeter lean"
+LEAST_SPAN_BYTES = 100
+"""Of a span in any of the formats, uncompressed: its ids, times and name alone take about as many."""
 COUNTS = {PING: 80, PLAIN: 25, STREAM: 3, CROWDED: 80}
 _SETS = Path(__file__).parent
 _PATHS = os.pathsep.join(map(str, (ROOT / "instrumentation", ROOT / "tests")))
@@ -47,7 +50,7 @@ _Values = dict[str, dict[str, list[float]]]
 
 def measure(rounds: int, progress: Callable[[str], None]) -> dict[str, object]:
     """Interleaved rounds over all peers, each beside the bare service of its own set."""
-    with tempfile.TemporaryDirectory() as home, _workers(Path(home)) as workers:
+    with tempfile.TemporaryDirectory() as home, _workers(Path(home)) as (workers, sinks):
         taken: _Values = {name: {workload: [] for workload in WORKLOADS} for name in workers}
         names = list(workers)
         for index in range(-1, rounds):
@@ -58,25 +61,46 @@ def measure(rounds: int, progress: Callable[[str], None]) -> dict[str, object]:
                     value = workers[name].run(workload, COUNTS[workload])
                     if index >= 0:  # the first round warms up
                         taken[name][workload].append(value)
+        _check(sinks, rounds)
     return {"added": _added(taken), "bars": _bars(taken), "imports": _imports(max(5, rounds // 3))}
 
 
 @contextmanager
-def _workers(home: Path) -> Iterator[dict[str, Worker]]:
+def _workers(home: Path) -> Iterator[tuple[dict[str, Worker], dict[str, Server]]]:
+    """A worker for each peer and each bare service, and the sink each peer sends to."""
     with ExitStack() as stack:
-        with pinned(LOAD_CORE):
-            sink = stack.enter_context(running(_SINK, {"PYTHONPATH": str(_SETS.parents[1])}))
         workers: dict[str, Worker] = {}
-        with pinned(SERVICE_CORE):
-            for peer in (OURS, *PEERS):
-                python = python_of(peer.requirements, _SETS)
+        sinks: dict[str, Server] = {}
+        for peer in (OURS, *PEERS):
+            with pinned(LOAD_CORE):
+                sink = stack.enter_context(running(_SINK, {"PYTHONPATH": str(_SETS.parents[1])}))
+            if peer in PEERS:
+                sinks[peer.variant] = sink
+            python = python_of(peer.requirements, _SETS)
+            with pinned(SERVICE_CORE):
                 for name, variant in ((_bare(peer), BARE), (peer.variant, peer.variant)):
                     if name not in workers:
                         command = ("benchmarks.peers.worker", variant, sink.url, str(home))
                         workers[name] = Worker(*command, python=python, path=_PATHS)
-        yield workers
+        yield workers, sinks
         for worker in workers.values():
             worker.stop()
+
+
+def _check(sinks: dict[str, Server], rounds: int) -> None:
+    """Spans of every request reached the sink; a peer whose spans went nowhere would be cheap for the wrong reason.
+
+    Raises:
+        RuntimeError: a peer's sink got less than one span takes for each request that was timed.
+    """
+    least = LEAST_SPAN_BYTES * sum(COUNTS.values()) * (rounds + 1)
+    for name, sink in sinks.items():
+        with urllib.request.urlopen(f"{sink.url}/ping") as reply:
+            received = int(reply.read())
+        if received < least:
+            raise RuntimeError(
+                f"{name}: {received:,} bytes reached its sink, and at least {least:,} belong to its spans"
+            )
 
 
 def _bare(peer: Peer) -> str:
