@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tollmeter.cli.etl_forget import forget
 from tollmeter.cli.etl_maintenance import COMMANDS
 from tollmeter.cli.options import HomeOption, JsonOption, OverlayOption, errors, print_json
 from tollmeter.cli.rows import write_rows
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from tollmeter.etl.maintenance.upkeep import Upkeep
 
 etl = typer.Typer(help="Raw events into the lake.", no_args_is_help=True)
-for command in COMMANDS:
+for command in (*COMMANDS, forget):
     etl.command()(command)
 
 
