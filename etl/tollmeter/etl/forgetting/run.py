@@ -86,8 +86,8 @@ def forget(
 
     Gone are: rows with the id, calls of their requests and evaluations of their calls that carry none, quarantined
     lines and raw lines that say they are theirs. Rollups of the days touched are derived anew. All snapshots but the
-    current one and what branches and tags point at are expired, and their files deleted. A keyed hash of the id stays, by which
-    later runs drop what still comes in.
+    current one and what branches and tags point at are expired, and their files deleted. A keyed hash of the id
+    stays, by which later runs drop what still comes in.
 
     Args:
         home: the home; a dry run counts, searches nothing and changes nothing.
