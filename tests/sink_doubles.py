@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 
 import zstandard
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from otlp_receiver import spans_of
+from otlp_receiver import Span, spans_of
 from statsd_socket import Sample, parsed
 
 from tollmeter.model.home import Home
@@ -248,12 +248,12 @@ class OtlpDouble(HttpDouble):
 
     def __init__(self, variable: str) -> None:
         super().__init__((variable,))
-        self.spans: list[str] = []
+        self.spans: list[Span] = []
 
     def answer(self, asked: _Handler, body: bytes) -> tuple[int, dict[str, str], bytes]:
         request = ExportTraceServiceRequest()
         request.ParseFromString(gzip.decompress(body))
-        self.spans += [span.span_id for span in spans_of(request) if span.resource["service.name"] == "svc"]
+        self.spans += [span for span in spans_of(request) if span.resource["service.name"] == "svc"]
         return 200, {}, b""
 
 

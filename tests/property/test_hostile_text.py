@@ -5,9 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import socket
+import tempfile
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -15,6 +20,10 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from otlp_receiver import spans_of
+from statsd_socket import parsed
 from tapping import recording
 
 from tollmeter.etl.lines import MAX_LINE_BYTES, Line
@@ -22,18 +31,23 @@ from tollmeter.etl.parse import Parsed, parse_line
 from tollmeter.etl.rows import event_table
 from tollmeter.exporters.derive.cloudwatch import data, embedded
 from tollmeter.exporters.derive.decode import decoded as derived
+from tollmeter.exporters.derive.dimensions import DimensionBudget
 from tollmeter.exporters.derive.metrics import Aggregator
 from tollmeter.exporters.derive.segment_packing import MAX_DOCUMENT
 from tollmeter.exporters.derive.segments import documents
+from tollmeter.exporters.derive.spans import spans
 from tollmeter.exporters.derive.traces import Trace
 from tollmeter.exporters.log_stream import MAX_EVENT
+from tollmeter.exporters.sinks.datadog_metrics import DatadogMetrics
 from tollmeter.exporters.sinks.stdout import log_record
+from tollmeter.exporters.span_wire import _readable
 from tollmeter.instrumentation import annotate, evaluate, instrument, llm_call, record_cache_hit, step
 from tollmeter.instrumentation.fallback import fallback_from
 from tollmeter.instrumentation.text import clean_text
 from tollmeter.instrumentation.writer import MemoryWriter
 from tollmeter.model.events import LlmCall, Request, decode
 from tollmeter.model.ids import new_event_id
+from tollmeter.model.settings import Settings
 
 NASTY = (
     "\0", "a\0b", "\x1b[31mred\x1b[0m", "\ud800", "x\udfffy", "\u202eevil", "é" * 300, "\U0001f4a5" * 400,
@@ -55,10 +69,10 @@ def landed(writer: MemoryWriter) -> list[Any]:
         json.loads(line.decode("utf-8"), parse_constant=_refused)
         event = decode(line)
         assert len(line) <= MAX_LINE_BYTES
-        parsed = parse_line(Line(line.rstrip(b"\n"), len(line)), now)
-        assert isinstance(parsed, Parsed), parsed
-        assert parsed.extra is None
-        assert event_table([parsed], "batch", now).num_rows == 1
+        row = parse_line(Line(line.rstrip(b"\n"), len(line)), now)
+        assert isinstance(row, Parsed), row
+        assert row.extra is None
+        assert event_table([row], "batch", now).num_rows == 1
         assert line.count(b"\n") == 1
         record = log_record(line)
         assert record
@@ -75,6 +89,8 @@ def _check_derived(lines: list[bytes]) -> None:
     events, invalid = derived(lines)
     assert invalid == 0
     _check_segments(events)
+    _check_spans(events)
+    _check_datagrams(lines)
     aggregator = Aggregator(lambda _, value: value)
     points = aggregator.points(events)
     for datum in data(points, aggregator.sent):
@@ -103,6 +119,36 @@ def _check_segments(events: list[Any]) -> None:
             assert not isinstance(value, str) or len(value) <= 1000
     if not request:
         assert len(found) >= len(calls)
+
+
+def _check_spans(events: list[Any]) -> None:
+    """Spans of OTLP: protobuf takes them, no larger than they are told to be."""
+    traced = [event for event in events if isinstance(event, Request | LlmCall)]
+    made = [span for event in traced for span in spans(event)]
+    assert len(made) >= len(traced)
+    packed = encode_spans([_readable(span) for span in made]).SerializeToString()
+    assert len(packed) <= sum(span.size for span in made)
+    names = [span.name for span in spans_of(ExportTraceServiceRequest.FromString(packed))]
+    assert Counter(names) == Counter(span.name for span in made)
+
+
+def _check_datagrams(lines: list[bytes]) -> None:
+    """Datagrams to an Agent: whole lines of the protocol alone."""
+    sink, agent = _agent()
+    receipt = sink.send([line.rstrip(b"\n") for line in lines])
+    assert (receipt.acknowledged, receipt.error) == (len(lines), "")
+    with suppress(BlockingIOError):
+        while True:
+            assert parsed(agent.recv(1 << 16, socket.MSG_DONTWAIT))
+
+
+@cache
+def _agent() -> tuple[DatadogMetrics, socket.socket]:
+    agent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    agent.bind(("127.0.0.1", 0))
+    chosen = Settings.load({}, statsd_address=f"udp://127.0.0.1:{agent.getsockname()[1]}")
+    folder = Path(tempfile.mkdtemp())
+    return DatadogMetrics(chosen, DimensionBudget.of(chosen, folder / "dimensions.json")), agent
 
 
 def _refused(value: str) -> None:

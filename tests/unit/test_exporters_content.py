@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 
 import msgspec
+from statsd_socket import udp_socket
 
 from tollmeter.exporters.derive.cloudwatch import data, embedded
+from tollmeter.exporters.derive.dimensions import DimensionBudget
 from tollmeter.exporters.derive.metrics import Aggregator
 from tollmeter.exporters.derive.segments import documents
+from tollmeter.exporters.derive.spans import spans
 from tollmeter.exporters.derive.traces import Trace
+from tollmeter.exporters.sinks.datadog_metrics import DatadogMetrics
 from tollmeter.exporters.sinks.stdout import log_record
 from tollmeter.model.events import LlmCall, Request, encode, utc_now
 from tollmeter.model.ids import new_event_id, new_span_id, new_trace_id
 from tollmeter.model.names import CONTENT_FIELDS
+from tollmeter.model.settings import Settings
 
 PROMPT = "what nobody but the lake should read"
 TRACE, SPAN = new_trace_id(), new_span_id()
@@ -44,3 +50,21 @@ def test_no_metric_holds_content() -> None:
     assert points.sums
     assert PROMPT not in str(list(data(points, aggregator.sent)))
     assert PROMPT not in str(msgspec.to_builtins(list(embedded(points, aggregator.sent, "Tollmeter"))))
+
+
+def test_no_span_holds_content() -> None:
+    made = [*spans(REQUEST), *spans(CALL)]
+    assert "openai" in str(made)
+    assert PROMPT not in str(made)
+    assert not [name for span in made for name in span.attributes if name.rpartition(".")[2] in CONTENT_FIELDS]
+
+
+def test_no_datagram_holds_content(tmp_path: Path) -> None:
+    with udp_socket() as agent:
+        chosen = Settings.load({}, statsd_address=agent.address)
+        sink = DatadogMetrics(chosen, DimensionBudget.of(chosen, tmp_path / "dimensions.json"))
+        assert sink.send([encode(REQUEST), encode(CALL)]).acknowledged == 2
+        sink.close()
+        samples = agent.samples()
+    assert "openai" in str(samples)
+    assert PROMPT not in str(samples)
