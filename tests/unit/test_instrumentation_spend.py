@@ -397,7 +397,7 @@ def test_a_call_whose_event_cannot_be_built_is_not_held_for_ever(
 ) -> None:
     with spend_limit(usd=1) as limit:
         with monkeypatch.context() as broken:
-            broken.setattr("tollmeter.instrumentation.calls.Call._event", lambda *_: 1 // 0)
+            broken.setattr("tollmeter.instrumentation.calls.Call.event", lambda *_: 1 // 0)
             call(max_tokens=1000)
         assert (limit.unpriced_calls, limit.left_usd) == (1, Decimal(1))
 
@@ -407,12 +407,12 @@ def test_counting_a_loss_may_end_a_call_in_the_same_thread() -> None:
         """As where the garbage collector runs inside of `add`, and what it ends counts a loss of its own."""
 
         def get(self, *arguments: Any) -> Any:
-            losses._counts = {}
+            losses.counts = {}
             losses.add("inner")
             return super().get(*arguments)
 
     losses.take()
-    losses._counts = Collected()
+    losses.counts = Collected()
     adding = threading.Thread(target=losses.add, args=("outer",), daemon=True)
     adding.start()
     adding.join(5)

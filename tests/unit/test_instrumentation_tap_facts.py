@@ -82,7 +82,7 @@ def test_the_limit_asked_for(body: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("value", [-1, 1.5, "7", True, 2**63, None])
 def test_a_limit_that_is_none(value: Any) -> None:
-    assert asked(body={"max_tokens": value, "model": "m"})["max_tokens"] is None
+    assert "max_tokens" not in asked(body={"max_tokens": value, "model": "m"})
 
 
 def test_what_the_url_told_stands_beside_what_the_body_says() -> None:

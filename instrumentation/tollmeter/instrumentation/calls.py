@@ -5,18 +5,21 @@ from __future__ import annotations
 import time
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from random import getrandbits
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import structs
+from uuid_utils import uuid7
 
+from tollmeter.instrumentation.call_line import write_ordinary
 from tollmeter.instrumentation.context import CARRIED, _current
 from tollmeter.instrumentation.fallback import standing_in_for
 from tollmeter.instrumentation.guard import guarded, losses
 from tollmeter.instrumentation.spend import admit, limits_in_force, settle, total
-from tollmeter.instrumentation.text import clean_name, clean_text
+from tollmeter.instrumentation.text import clean_facts, clean_name, clean_text
 from tollmeter.model import names
 from tollmeter.model.events import LlmCall, Status
-from tollmeter.model.ids import imported_event_id, new_event_id, new_span_id, new_trace_id
+from tollmeter.model.ids import imported_event_id, new_span_id, new_trace_id
 from tollmeter.pricing import Usage
 from tollmeter.pricing.call import cost_columns, price_call
 from tollmeter.pricing.raw_usage import raw_usage
@@ -30,11 +33,6 @@ if TYPE_CHECKING:
 
 NOTHING_USED: Final = Usage(input_tokens=0, output_tokens=0)
 """What an answer of the application's own cache consumed, so that sums of tokens are sums of what was consumed."""
-
-_UNIQUE: Final = "provider_request_id"
-_MAX_FIT: Final = 1024
-_fit: Final[set[str]] = set()
-"""Texts of facts that were found to be as they should."""
 
 watching: ContextVar[int] = ContextVar("tollmeter_watching", default=0)
 """Not 0 below an active tap or `llm_call`: a call that passes two of them is counted by the outer one."""
@@ -57,13 +55,13 @@ class Call:
     ) -> None:
         self.recorder = recorder
         self.context = _current.get()
-        self.call_id = new_event_id()
-        self.span_id = new_span_id()
+        self.call_id = str(uuid7())
+        self.span_id = (getrandbits(64) or 1).to_bytes(8, "big").hex()  # as `new_span_id`, without its frame
         self.facts: dict[str, Any] = {"provider": provider, "operation": operation} if facts is None else facts
         self.parent = recorder.tracing.begin_call(self)
         self.started_at = datetime.now(UTC)
-        self.started = time.perf_counter_ns()
         self._begin_empty()
+        self.started = time.perf_counter_ns()
 
     def _begin_empty(self) -> None:
         """What every call has that nothing was seen of yet, however it comes to be."""
@@ -96,7 +94,7 @@ class Call:
     def at_most_usd(self) -> Decimal | None:
         """What its output may cost, as far as `max_tokens` says; None where the model has no price."""
         most = Usage(input_tokens=0, output_tokens=self.facts.get("max_tokens") or 0)
-        return self._cost(most, names.STATUS_OK).cost_usd
+        return self.cost(most, names.STATUS_OK).cost_usd
 
     def now(self) -> int:
         """The clock of `started`, in ns."""
@@ -118,15 +116,22 @@ class Call:
         gone = not isinstance(error, Exception)  # CancelledError of asyncio, Cancelled of trio, GeneratorExit, …
         self.finish(names.STATUS_PARTIAL if gone else names.STATUS_ERROR, type(error).__name__)
 
-    @guarded(default=None)
     def finish(self, status: Status, error_type: str = "") -> None:
         """Write the event, once."""
         if self.finished:
             return
         self.finished = True
+        try:
+            if not write_ordinary(self, status, error_type):
+                self._write_whole(status, error_type)
+            self.recorder.tracing.end_call(self)
+        except Exception as error:  # noqa: BLE001  as `guarded`, without its frame
+            losses.fault("finish", error)
+
+    def _write_whole(self, status: Status, error_type: str) -> None:
         events: list[LlmCall] = []
         try:
-            event = self._event(status, error_type, self.ended or self.now())
+            event = self.event(status, error_type, self.ended or self.now())
             if event.usage_source != names.USAGE_REPORTED or event.cost_status == names.COST_INCONSISTENT:
                 event = self._with_raw_usage(event)
             if self.content is not None:
@@ -142,13 +147,13 @@ class Call:
             if context is not None:
                 context.add_call(self.call_id, (event.input_tokens, event.output_tokens), event.cost_usd)
             recorder.write(event)
-        recorder.tracing.end_call(self)
 
     def _with_raw_usage(self, event: LlmCall) -> LlmCall:
         raw = raw_usage(self.said)
         return structs.replace(event, raw_usage=clean_text(raw, len(raw))) if raw else event
 
-    def _cost(self, usage: Usage | None, status: Status, model: str = "") -> Cost:
+    def cost(self, usage: Usage | None, status: Status, model: str = "") -> Cost:
+        """What a usage costs in this call, or in one of another model inside of it."""
         facts = self.facts
         return price_call(
             self.recorder.book,
@@ -184,18 +189,19 @@ class Call:
             ttft_ms=None,
             output_tokens_per_s=None,
             **_tokens(inner.usage),
-            **cost_columns(self._cost(inner.usage, event.status, model)),
+            **cost_columns(self.cost(inner.usage, event.status, model)),
         )
 
-    def _event(self, status: Status, error_type: str, now: int) -> LlmCall:
+    def event(self, status: Status, error_type: str, now: int) -> LlmCall:
+        """The call as an event that ends now."""
         # One dict of all fields, built once: merging keyword arguments in stages costs twice as much.
         context, (trace_id, parent_span_id) = self.context, self.parent
         fields = {
             **self.recorder.identity,
             **(context.attribution if context else self.recorder.attributor.defaults),
-            **_clean(self.facts),
+            **clean_facts(self.facts),
             **_tokens(NOTHING_USED if self.facts.get("cache_hit") else self.usage),
-            **cost_columns(self._cost(self.usage, status)),
+            **cost_columns(self.cost(self.usage, status)),
             "event_id": self.call_id,
             "timestamp": self.started_at,
             "losses": losses.take(),
@@ -206,7 +212,7 @@ class Call:
             "status": status,
             "error_type": clean_name(error_type),
             "latency_ms": (now - self.started) / 1e6,
-            "output_tokens_per_s": self._speed(now),
+            "output_tokens_per_s": self.speed(now),
         }
         if context is not None:
             fields["request_id"] = context.request_id
@@ -217,29 +223,13 @@ class Call:
             fields["ttft_ms"] = (self.first_token - self.started) / 1e6
         return LlmCall(**fields)
 
-    def _speed(self, now: int) -> float | None:
+    def speed(self, now: int) -> float | None:
+        """Output tokens per second since the first; None where that cannot be said."""
         if not (self.first_token and self.usage and self.usage.output_tokens and now > self.first_token):
             return None
         if self.facts.get("cache_hit"):
             return None
         return self.usage.output_tokens * 1e9 / (now - self.first_token)
-
-
-def _clean(facts: dict[str, Any]) -> dict[str, Any]:
-    # Most are the same for every call, and are looked up only.
-    changed = {
-        name: text
-        for name, value in facts.items()
-        if value.__class__ is str and value not in _fit and (text := _cleaned(name, value)) != value
-    }
-    return facts | changed if changed else facts
-
-
-def _cleaned(name: str, value: str) -> str:
-    text = clean_name(value)
-    if text == value and name != _UNIQUE and len(_fit) < _MAX_FIT:
-        _fit.add(text)
-    return text
 
 
 def _tokens(usage: Usage | None) -> dict[str, Any]:

@@ -25,13 +25,14 @@ class Losses:
     def __init__(self) -> None:
         # Counting may set off the garbage collector, and with it the end of a call, which counts in the same thread.
         self._lock = threading.RLock()
-        self._counts: dict[str, int] = {}
+        self.counts: dict[str, int] = {}
+        """Since the last event."""
         self._logged: set[str] = set()
 
     def add(self, reason: str, count: int = 1) -> None:
         """Count a loss."""
         with self._lock:
-            self._counts[reason] = self._counts.get(reason, 0) + count
+            self.counts[reason] = self.counts.get(reason, 0) + count
 
     def fault(self, where: str, error: BaseException) -> None:
         """Count a fault of our own; the first of its kind is logged with its traceback.
@@ -52,15 +53,15 @@ class Losses:
     def forget_in_child(self) -> None:
         """After a fork: the parent tells its own losses, and a thread of it may have held the lock."""
         self._lock = threading.RLock()
-        self._counts = {}
+        self.counts = {}
 
     def take(self) -> dict[str, int]:
         """The counts since the last call, which are forgotten here."""
-        if not self._counts:
+        if not self.counts:
             return {}
         fresh: dict[str, int] = {}
         with self._lock:
-            counts, self._counts = self._counts, fresh
+            counts, self.counts = self.counts, fresh
         return counts
 
     def put_back(self, counts: dict[str, int]) -> None:

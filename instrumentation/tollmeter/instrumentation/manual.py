@@ -105,7 +105,7 @@ class llm_call:  # noqa: N801  reads as a statement: with llm_call(provider=…,
             losses.add("llm_call_without_instrument")
             return
         call = Call(recorder, provider=self._provider, operation=self._operation)
-        call.facts |= self._facts
+        call.facts |= {name: value for name, value in self._facts.items() if value is not None and value is not False}
         if self._facts["cache_hit"]:
             call.limits = ()  # nothing is sent, nothing is spent
         call.admit()

@@ -8,12 +8,13 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from tollmeter.instrumentation import on_demand
 from tollmeter.instrumentation.bounds import ORDINARY_BYTES, fit_line
 from tollmeter.instrumentation.guard import guarded, logger, losses
 from tollmeter.instrumentation.propagation.outgoing import Outgoing
 from tollmeter.instrumentation.text import clean_name, clean_text
 from tollmeter.model.errors import TollmeterError
-from tollmeter.model.events import Event, Request, encode
+from tollmeter.model.events import Event, Request, encode, encode_part
 from tollmeter.model.ids import new_event_id, new_instance_id
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Recorder:
         self.outgoing = Outgoing(settings)
         self.capture = _capture(settings)
         self._redact = _redaction(settings)
+        self.redacts = self._redact is not None
         self.extra_hosts = frozenset(settings.providers.items())
         self.identity: dict[str, Any] = {
             name: clean_name(value)
@@ -52,6 +54,8 @@ class Recorder:
         self.renew_instance()
         if settings.price_overlay:
             _ = self.book  # what is wrong with it is told at the start
+        if settings.include_usage:
+            on_demand.asking.need()
         _recorders.add(self)
 
     @functools.cached_property
@@ -62,6 +66,8 @@ class Recorder:
     def renew_instance(self) -> None:
         """A process is an instance; a forked child is another."""
         self.identity["instance"] = new_instance_id()
+        self.call_head = b'{"kind":"llm_call",' + encode_part(self.identity)[1:-1] + b","
+        """What the line of every model call begins with."""
 
     def write(self, event: Event) -> bool:
         """Append one event; what is lost is counted and the counts ride on the next."""

@@ -11,6 +11,7 @@ from decimal import Decimal, InvalidOperation
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Self, get_args
 
+from tollmeter.instrumentation import on_demand
 from tollmeter.instrumentation.context import CARRIED
 from tollmeter.instrumentation.guard import logger, losses
 from tollmeter.model.errors import SettingError, SpendLimitError
@@ -194,6 +195,7 @@ class spend_limit:  # noqa: N801  reads as a statement: with spend_limit(usd="0.
 
     def __enter__(self) -> Self:
         _warn_if_blind()
+        on_demand.refusing.need()
         with _admission:
             self._account.opened += 1
         limits_in_force.set((*limits_in_force.get(), self))

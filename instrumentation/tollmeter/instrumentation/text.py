@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Final
+from itertools import filterfalse
+from typing import Any, Final
 
 from tollmeter.model.secrets import SHORTEST, scrub
 
@@ -13,9 +14,16 @@ MAX_NAME: Final = 256
 """Of ids, models and all that names a thing."""
 
 _REMEMBERED: Final = 128
+_UNIQUE: Final = "provider_request_id"
+_MAX_FIT: Final = 1024
+_fit: Final[set[Any]] = {True, False, None, 200}
+"""Facts that were found to be as they should."""
+_is_known: Final = _fit.__contains__
 _BEYOND: Final = 256
 """How much is read past the cut, so that a secret which the cut goes through is known by its shape."""
 _UNFIT: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+_HEX: Final = re.compile("(?:req_)?[0-9a-f-]{1,128}")
+"""Most ids of requests; hex digits and dashes are no secret of a known shape, and each is new."""
 _REPLACEMENT: Final = "\ufffd"
 
 
@@ -41,9 +49,26 @@ def clean_text(value: object, limit: int = MAX_TEXT) -> str:
     return _clean(text[: limit + _BEYOND])[:limit]
 
 
+def is_clean(name: str) -> bool:
+    """Whether `clean_name` would leave a text as it is."""
+    return _HEX.fullmatch(name) is not None or clean_text(name, MAX_NAME) == name
+
+
 def clean_name(value: object) -> str:
     """As `clean_text`, for what names a thing."""
     return clean_text(value, MAX_NAME)
+
+
+def clean_facts(facts: dict[str, Any]) -> dict[str, Any]:
+    """The facts with their texts made fit to be recorded; most are the same for every call, and are looked up only."""
+    for value in filterfalse(_is_known, facts.values()):
+        if value.__class__ is not str:
+            continue
+        if not is_clean(value):
+            return {name: clean_name(each) if type(each) is str else each for name, each in facts.items()}
+        if len(_fit) < _MAX_FIT and value != facts.get(_UNIQUE):
+            _fit.add(value)
+    return facts
 
 
 def _as_text(value: object) -> str:

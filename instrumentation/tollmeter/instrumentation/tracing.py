@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
-from tollmeter.instrumentation.context import RequestContext, parent_span_id
+from tollmeter.instrumentation.context import RequestContext, _parent_span
 from tollmeter.instrumentation.propagation.span_context import SpanContext
 from tollmeter.instrumentation.propagation.styles import ContextReader
 from tollmeter.model.ids import new_span_id, new_trace_id
@@ -90,7 +90,9 @@ class LeanTracing:
     def begin_call(self, call: Call) -> tuple[str, str]:
         """The request's trace and the innermost step."""
         context = call.context
-        return (context.trace_id if context else "", parent_span_id(context))
+        if context is None:
+            return "", _parent_span.get()
+        return context.trace_id, _parent_span.get() or context.span_id
 
     def context_headers(self, call: Call) -> Mapping[str, str]:
         """The call's own span; one outside of any request begins a trace."""

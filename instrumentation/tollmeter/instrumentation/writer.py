@@ -112,6 +112,7 @@ class SpoolWriter:
     def _reset(self) -> None:
         self._lock = threading.Lock()
         self._segment: OpenSegment | None = None
+        self._fd = -1
         self._bytes = 0
         self._opened = 0.0
         self._room = 0
@@ -125,10 +126,23 @@ class SpoolWriter:
             if self._segment is None and not self._open():
                 losses.add(LOSS_SPOOL_UNAVAILABLE)
                 return False
-            if len(line) > self._room and not self._has_room(len(line)):
+            size = len(line)
+            if size > self._room and not self._has_room(size):
                 losses.add(LOSS_SPOOL_FULL)
                 return False
-            return self._write(line)
+            try:
+                written = os.write(self._fd, line)
+            except OSError:
+                written = 0
+            self._bytes += written
+            self._room -= written
+            self._dirty = True
+            if written < size:
+                self._cut()
+                return False
+            if self._bytes >= self._segment_max_bytes or time.monotonic() - self._opened >= self._segment_max_age_s:
+                self._rotate()
+            return True
 
     def close(self) -> None:
         """Close the segment, so that a forwarder may take it at once."""
@@ -142,25 +156,11 @@ class SpoolWriter:
         if segment is not None:
             os.close(segment.fd)
 
-    def _write(self, line: bytes) -> bool:
-        segment = self._segment
-        assert segment is not None
-        try:
-            written = os.write(segment.fd, line)
-        except OSError:
-            written = 0
-        self._bytes += written
-        self._room -= written
-        self._dirty = True
-        if written < len(line):
-            # A full disk: rotate, which cuts the fragment, so that it cannot glue to the next event.
-            losses.add(LOSS_SHORT_WRITE)
-            self._rotate()
-            self._checked = time.monotonic()
-            return False
-        if self._bytes >= self._segment_max_bytes or time.monotonic() - self._opened >= self._segment_max_age_s:
-            self._rotate()
-        return True
+    def _cut(self) -> None:
+        # A full disk: rotate, which cuts the fragment, so that it cannot glue to the next event.
+        losses.add(LOSS_SHORT_WRITE)
+        self._rotate()
+        self._checked = time.monotonic()
 
     def _open(self) -> bool:
         now = time.monotonic()
@@ -173,7 +173,7 @@ class SpoolWriter:
             losses.fault("open spool segment", error)
             self._room = 0
             return False
-        self._bytes, self._opened = 0, now
+        self._fd, self._bytes, self._opened = self._segment.fd, 0, now
         self._room = self._spool_max_bytes - _used_bytes(self.folder)
         self._start_keeper()
         return True
@@ -186,7 +186,7 @@ class SpoolWriter:
         return wanted <= self._room
 
     def _rotate(self) -> None:
-        segment, self._segment = self._segment, None
+        segment, self._segment, self._fd = self._segment, None, -1
         if segment is None:
             return
         try:

@@ -6,10 +6,11 @@ with microseconds. What each field means, and its unit, stands in `tollmeter.mod
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -176,6 +177,10 @@ class Run(_Identity, frozen=True, kw_only=True, omit_defaults=True, tag_field="k
 Event = Request | LlmCall | Evaluation | Run
 
 _encoder: Final = msgspec.json.Encoder(decimal_format="string")
+
+
+encode_part: Final[Callable[[Any], bytes]] = _encoder.encode
+"""A value as it stands in a line."""
 
 
 def encode(event: Event) -> bytes:

@@ -6,7 +6,9 @@ Who records a call and who prices it again later both ask here, so that the two 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import structs
@@ -76,12 +78,13 @@ def price_call(
         if provider == PROVIDER_BEDROCK:
             first, second = second, first
         resource = resource_id or request_model  # a deployment is often named where the model belongs
-        for name in dict.fromkeys((first or second, second or first)):
+        cost = book.price(
+            provider, first or second, usage, at=at, service_tier=service_tier, resource_id=resource, region=region
+        )
+        if cost.status == COST_UNPRICED and first and second and second != first:
             cost = book.price(
-                provider, name, usage, at=at, service_tier=service_tier, resource_id=resource, region=region
+                provider, second, usage, at=at, service_tier=service_tier, resource_id=resource, region=region
             )
-            if cost.status != COST_UNPRICED:
-                break
     if cache_hit:
         return cost.saved()
     if status == STATUS_PARTIAL and cost.status == COST_PRICED:
@@ -97,6 +100,27 @@ def cost_columns(cost: Cost) -> dict[str, Any]:
     """
     status, price_ref, *picousd = astuple(cost)
     return {"cost_status": status, "price_ref": price_ref, **dict(zip(AMOUNT_COLUMNS, usd_each(picousd), strict=True))}
+
+
+def known_columns(cost: Cost) -> dict[str, Any]:
+    """As `cost_columns`, without what a line leaves out: amounts that are not known, and that there is no price.
+
+    >>> known_columns(UNPRICED)
+    {}
+    """
+    columns: dict[str, Any] = {}
+    if cost.status != COST_UNPRICED:
+        columns["cost_status"] = cost.status
+    if cost.price_ref:
+        columns["price_ref"] = cost.price_ref
+    if cost.total_picousd is not None:
+        amounts = zip(AMOUNT_COLUMNS, usd_each(astuple(cost)[2:]), strict=True)
+        columns.update(amounts if cost.cache_savings_picousd is not None else _known(amounts))
+    return columns
+
+
+def _known(amounts: Iterable[tuple[str, Decimal | None]]) -> list[tuple[str, Decimal]]:
+    return [(name, amount) for name, amount in amounts if amount is not None]
 
 
 def is_same_row(price_ref: str, other: str) -> bool:

@@ -14,7 +14,7 @@ TOOL_FILE_SEARCH: Final = "file_search"
 TOOL_CODE_INTERPRETER: Final = "code_interpreter"
 
 
-class Usage(msgspec.Struct, frozen=True, kw_only=True):
+class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Token counts of one call; fields are named as the columns, and None means that the provider did not say.
 
     `input_tokens` and `output_tokens` are inclusive; every other token field is a part of one of them. An explicit zero

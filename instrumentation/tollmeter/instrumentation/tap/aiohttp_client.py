@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from tollmeter.instrumentation import on_demand
 from tollmeter.instrumentation.calls import watching
 from tollmeter.instrumentation.guard import guarded
 from tollmeter.instrumentation.tap.asking_aiohttp import asking
@@ -55,9 +56,14 @@ def hook(module: ModuleType) -> None:
     """Hook aiohttp; a second time changes nothing."""
     if hasattr(module.ClientSession._request, _MARK):  # noqa: SLF001
         return
-    module.ClientSession._request = asking(_tapped_request(module.ClientSession._request))  # noqa: SLF001
+    module.ClientSession._request = _tapped_request(module.ClientSession._request)  # noqa: SLF001
+    on_demand.asking.add(functools.partial(_ask, module))
     for name in ("close", "release"):
         setattr(module.ClientResponse, name, _tapped_end(getattr(module.ClientResponse, name)))
+
+
+def _ask(module: ModuleType) -> None:
+    module.ClientSession._request = asking(module.ClientSession._request)  # noqa: SLF001
 
 
 def _tapped_request(original: Callable[..., Any]) -> Callable[..., Any]:

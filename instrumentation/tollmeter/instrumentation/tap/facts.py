@@ -90,7 +90,9 @@ def facts_of_request(endpoint: Endpoint, headers: Headers, query: bytes, body: b
     """The fields of an `llm_call` that its request tells."""
     facts: dict[str, Any] = {"provider": endpoint.provider, "operation": endpoint.operation}
     if endpoint.model:
-        facts |= {"request_model": endpoint.model, "stream": endpoint.stream}
+        facts["request_model"] = endpoint.model
+    if endpoint.stream:
+        facts["stream"] = True
     if endpoint.resource_id:
         facts["resource_id"] = endpoint.resource_id
     if endpoint.region:
@@ -110,15 +112,15 @@ def facts_of_request(endpoint: Endpoint, headers: Headers, query: bytes, body: b
 def take_response(facts: dict[str, Any], headers: Headers) -> None:
     """Add what the head of the answer tells."""
     for name in filter(_is_told, headers):
-        field, value = _TOLD[name], headers[name]
-        if name not in _LIMITS:
-            facts[field] = value[:_MAX_ID].decode("latin-1")
-        elif value.isdigit() and len(value) <= _MAX_DIGITS and field not in facts:
+        value, field = headers[name], _LIMITS.get(name)
+        if field is None:
+            facts[_TOLD[name]] = value[:_MAX_ID].decode("latin-1")
+        elif field not in facts and value.isdigit() and len(value) <= _MAX_DIGITS:
             facts[field] = int(value)
     if facts["provider"] == names.PROVIDER_ANTHROPIC:
         _take_halves(facts, headers)
-    request_id = headers.get(b"x-request-id") or _first(headers, _IDS)
-    facts["provider_request_id"] = request_id[:_MAX_ID].decode("latin-1")
+    if request_id := headers.get(b"x-request-id") or _first(headers, _IDS):
+        facts["provider_request_id"] = request_id[:_MAX_ID].decode("latin-1")
     if _FALLBACKS in headers and headers[_FALLBACKS] != b"0":
         facts["fallback_from"] = facts.get("fallback_from") or facts.get("request_model", "")
     if region := headers.get(_REGION):
@@ -157,17 +159,31 @@ def _take_body(facts: dict[str, Any], body: bytes) -> None:
         request = _NOT_UNDERSTOOD
     if isinstance(request.model, str):
         facts["request_model"] = request.model[:_MAX_ID]
-    facts["stream"] = request.stream is True or facts.get("stream", False)
-    for limit in (request.max_completion_tokens, request.max_output_tokens, request.max_tokens):
-        if limit is not None and type(limit) is int and 0 <= limit <= MAX_COUNT:
-            facts["max_tokens"] = limit
-            return
-    facts["max_tokens"] = _configured_limit(request)
+    if request.stream is True:
+        facts["stream"] = True
+    if (
+        request.max_tokens is not None
+        or request.max_completion_tokens is not None
+        or request.max_output_tokens is not None
+        or request.max_gen_len is not None
+        or request.inferenceConfig is not None
+        or request.generationConfig is not None
+        or request.textGenerationConfig is not None
+    ) and (limit := _limit_of(request)) is not None:
+        facts["max_tokens"] = limit
 
 
-def _configured_limit(request: RequestBody) -> int | None:
+def _limit_of(request: RequestBody) -> int | None:
     config = request.inferenceConfig or request.generationConfig or request.textGenerationConfig or _NOTHING
-    for limit in (config.maxTokens, config.maxOutputTokens, config.maxTokenCount, request.max_gen_len):
+    for limit in (
+        request.max_completion_tokens,
+        request.max_output_tokens,
+        request.max_tokens,
+        config.maxTokens,
+        config.maxOutputTokens,
+        config.maxTokenCount,
+        request.max_gen_len,
+    ):
         if type(limit) is int and 0 <= limit <= MAX_COUNT:
             return limit
     return None

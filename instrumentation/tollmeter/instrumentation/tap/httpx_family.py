@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import AsyncIterator, Callable, Iterator
-from operator import itemgetter
 from types import AsyncGeneratorType, ModuleType
 from typing import Any, Final, NamedTuple
 
+from tollmeter.instrumentation import on_demand
 from tollmeter.instrumentation.guard import guarded, losses
 from tollmeter.instrumentation.spend import limits_in_force
 from tollmeter.instrumentation.tap.asking_httpx import asking, asking_async
@@ -33,19 +33,26 @@ class Target(NamedTuple):
 
 
 _targets: Final[dict[tuple[Any, ...], Target]] = {}
-_name_and_value: Final = itemgetter(1, 2)
 
 
 def hook(module: ModuleType) -> None:
     """Hook either module; a second time changes nothing."""
     if is_tapped(module.Client.send):
         return
+    module.Client.send = tapped(module.Client.send, _begin, _following(_stream_type(module)))
+    module.AsyncClient.send = tapped_async(module.AsyncClient.send, _begin, _following(_async_stream_type(module)))
+    on_demand.asking.add(functools.partial(_ask, module))
+    on_demand.refusing.add(functools.partial(_refuse_early, module))
+
+
+def _ask(module: ModuleType) -> None:
+    module.Client.send = asking(module, module.Client.send)
+    module.AsyncClient.send = asking_async(module, module.AsyncClient.send)
+
+
+def _refuse_early(module: ModuleType) -> None:
     for client in (module.Client, module.AsyncClient):
         client.build_request = _refusing(client.build_request)
-    send = tapped(module.Client.send, _begin, _following(_stream_type(module)))
-    send_async = tapped_async(module.AsyncClient.send, _begin, _following(_async_stream_type(module)))
-    module.Client.send = asking(module, send)
-    module.AsyncClient.send = asking_async(module, send_async)
 
 
 def _refusing(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -131,8 +138,8 @@ def _form_of(request: Any) -> bytes | None:
 
 def _plain(headers: Any) -> dict[bytes, bytes]:
     try:  # the lower-case names that both modules keep: making them again costs as much as all else here
-        return dict(map(_name_and_value, headers._list))  # noqa: SLF001
-    except (AttributeError, TypeError, ValueError, IndexError):
+        return {name: value for _, name, value in headers._list}  # noqa: SLF001
+    except (AttributeError, TypeError, ValueError):
         return {name.lower(): value for name, value in headers.raw}
 
 

@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from tollmeter.instrumentation import on_demand
 from tollmeter.instrumentation.guard import guarded, losses
 from tollmeter.instrumentation.tap.asking_requests import asking
 from tollmeter.instrumentation.tap.exchange import Exchange
@@ -26,7 +27,12 @@ class _Target(NamedTuple):
 def hook(module: ModuleType) -> None:
     """Hook requests; a second time changes nothing."""
     if not is_tapped(module.Session.send):
-        module.Session.send = asking(tapped(module.Session.send, _begin, _follow))
+        module.Session.send = tapped(module.Session.send, _begin, _follow)
+        on_demand.asking.add(functools.partial(_ask, module))
+
+
+def _ask(module: ModuleType) -> None:
+    module.Session.send = asking(module.Session.send)
 
 
 @guarded(default=None)

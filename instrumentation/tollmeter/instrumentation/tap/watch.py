@@ -126,7 +126,7 @@ class Watch(Exchange):
         """From the first token of a stream on, chunks are kept."""
         late = self._late
         if late is None:
-            return self.feed, AT_ONCE if self._body is not None and self._body.scanner is not None else ()
+            return self.feed, AT_ONCE if self._body is not None and self._body.scanner is not None else b""
         self._catch_up()
         return late.append, late
 
