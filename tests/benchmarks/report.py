@@ -28,8 +28,8 @@ instruments it; this is why the service shows more than the parts do.
 _TAP = """\
 A call of the OpenAI SDK over httpx2 with an in-memory transport: bare, with opentelemetry-instrumentation-genai-openai
 (spans and metrics made, but thrown away instead of sent), and with the tap (its event priced and appended to the
-spool). All three take turns in one process. Chunks are as OpenAI sends them; with gzip each is flushed by itself.
-Calls right after a switch are not counted, for what is switched on pays for its first ones.
+spool). All three take turns in one process, call by call and in every order. Of each round counts the median of the
+differences call by call. Chunks are as OpenAI sends them; with gzip each is flushed by itself.
 `times` is what OpenTelemetry adds over what the tap adds; `at worst` the same by the upper end of the 95 % interval of
 the tap's share, for which the rounds of both are resampled together. The bar is 25 for the long stream.
 """

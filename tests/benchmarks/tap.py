@@ -1,22 +1,24 @@
 """What the tap costs a call of the OpenAI SDK, beside the official GenAI OpenAI instrumentation; no sockets.
 
-All variants take turns in one process, switched on and off between windows, so that they differ by nothing else. Run as
-a worker (`python -m benchmarks.tap HOME`) it reads `COUNT VARIANT: CASE` from stdin and answers CPU µs per call.
+All variants take turns in one process, call by call and in every order, so that a busy machine is as slow for each. Run
+as a worker (`python -m benchmarks.tap HOME`) it reads `COUNT CASE` from stdin and answers the CPU µs of every call.
 """
 
 from __future__ import annotations
 
 import gc
 import gzip
+import itertools
 import json
+import random
 import sys
 import tempfile
 import time
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from statistics import median
+from types import MethodType
 from typing import Any
 
 from benchmarks.cpu import SERVICE_CORE, pinned
@@ -43,14 +45,13 @@ class Case:
 
 
 SHORT, LONG = 22, 200
-_WARM_UP = 20
-_SWITCHED = 4
-"""Calls after every switch that are not counted."""
+_WARM_UP = 24
+_ORDERS = list(itertools.permutations(VARIANTS))
 
 CASES = {
     case.name: case
     for encoding in ("", "gzip")
-    for case in (Case(0, encoding, 60), Case(SHORT, encoding, 20), Case(LONG, encoding, 8))
+    for case in (Case(0, encoding, 60), Case(SHORT, encoding, 24), Case(LONG, encoding, 12))
 }
 
 
@@ -60,16 +61,23 @@ def measure(rounds: int, progress: Callable[[str], None]) -> dict[str, object]:
     with tempfile.TemporaryDirectory() as home, pinned(SERVICE_CORE):
         worker = Worker("benchmarks.tap", home)
         for name in CASES:
-            for variant in VARIANTS:
-                worker.run(f"{variant}: {name}", _WARM_UP)
+            worker.ask(name, _WARM_UP)
         for index in range(rounds):
             progress(f"tap: round {index + 1} of {rounds}")
-            turn = index % len(VARIANTS)
             for name, case in CASES.items():
-                for variant in VARIANTS[turn:] + VARIANTS[:turn]:
-                    taken[name][variant].append(worker.run(f"{variant}: {name}", case.count))
+                for variant, value in _of_round(json.loads(worker.ask(name, case.count))).items():
+                    taken[name][variant].append(value)
         worker.stop()
     return {"calls": {name: _row(values) for name, values in taken.items()}, "chunk": _per_chunk(taken)}
+
+
+def _of_round(calls: dict[str, list[float]]) -> dict[str, float]:
+    """One value per variant: the median of what bare calls took, and over it that of the differences call by call."""
+    bare = median(calls[BARE])
+    return {
+        variant: bare + median(theirs - plain for plain, theirs in zip(calls[BARE], calls[variant], strict=True))
+        for variant in VARIANTS
+    }
 
 
 def _row(values: dict[str, list[float]]) -> dict[str, object]:
@@ -187,63 +195,67 @@ def _opentelemetry() -> tuple[Any, Any]:
     return OpenAIInstrumentor(), tracers
 
 
-class _Switch:
-    """Turns one variant on for a while."""
+Create = Callable[..., Awaitable[Any]]
 
-    def __init__(self, home: str) -> None:
-        from httpx2 import AsyncClient
 
-        from tollmeter.instrumentation import instrument
+def _variants(home: str) -> tuple[dict[str, Callable[[], Create]], Callable[[], None]]:
+    """How each variant looks up `chat.completions.create`, and what works off the spans that wait.
 
-        self._class: Any = AsyncClient
-        self._plain = AsyncClient.send
-        instrument(mode="lean", home=home, service="tap")
-        self._tapped = AsyncClient.send
-        self._otel, self._tracers = _opentelemetry()
+    Nothing is switched on or off: each has a client whose `send` is the one it has to be, and all but OpenTelemetry the
+    `create` that was there before.
+    """
+    from httpx2 import AsyncClient
+    from openai.resources.chat.completions import AsyncCompletions
 
-    @contextmanager
-    def on(self, variant: str) -> Iterator[None]:
-        """The variant, and nothing else."""
-        self._class.send = self._tapped if variant == TAP else self._plain
-        if variant != OTEL:
-            yield
-            return
-        self._otel.instrument()
-        yield
-        self._otel.uninstrument()
+    from tollmeter.instrumentation import instrument
 
-    def settle(self, variant: str) -> None:
-        """Let what waits in a queue be worked off, so that no other variant pays for it."""
-        if variant == OTEL:
-            self._tracers.force_flush()
+    sends, create = {BARE: AsyncClient.send, OTEL: AsyncClient.send}, AsyncCompletions.create
+    instrument(mode="lean", home=home, service="tap")
+    sends[TAP] = AsyncClient.send
+    instrumentor, tracers = _opentelemetry()
+    instrumentor.instrument()
+    clients = {variant: model_client() for variant in VARIANTS}
+    for variant, client in clients.items():
+        client._client.send = MethodType(sends[variant], client._client)
+    completions = {variant: client.chat.completions for variant, client in clients.items()}
+    creates: dict[str, Callable[[], Create]] = {
+        BARE: lambda: MethodType(create, completions[BARE]),
+        TAP: lambda: MethodType(create, completions[TAP]),
+        OTEL: lambda: completions[OTEL].create,
+    }
+    return creates, tracers.force_flush
 
 
 def _main(home: str) -> None:
-    client, switch = model_client(), _Switch(home)
+    creates, flush = _variants(home)
     asked: dict[str, Any] = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "How is usage counted?"}]}
 
-    async def call(case: Case) -> None:
+    async def call(variant: str, case: Case) -> None:
         options: dict[str, Any] = {"extra_headers": {"x-case": case.name}}
         if not case.chunks:
-            await client.chat.completions.create(**asked, **options)
+            await creates[variant]()(**asked, **options)
             return
         options["stream_options"] = {"include_usage": True}
-        async for _ in await client.chat.completions.create(**asked, stream=True, **options):
+        async for _ in await creates[variant]()(**asked, stream=True, **options):
             pass
 
-    async def timed(name: str, count: int) -> float:
-        variant, _, case = name.partition(": ")
-        with switch.on(variant):
-            # What is switched on pays for its first calls: classes are patched, and the interpreter specialises anew.
-            for _ in range(_SWITCHED):
-                await call(CASES[case])
-            switch.settle(variant)
-            gc.collect()
-            start = time.process_time_ns()
-            for _ in range(count):
-                await call(CASES[case])
-            switch.settle(variant)
-            return (time.process_time_ns() - start) / count / 1000
+    async def timed(name: str, count: int) -> str:
+        taken: dict[str, list[float]] = {variant: [] for variant in VARIANTS}
+        dice = random.Random(count)
+        gc.collect()
+        gc.freeze()  # or some calls pay for walking all that was ever imported
+        before = time.process_time_ns() - time.thread_time_ns()
+        for index in range(count):
+            if index % len(_ORDERS) == 0:
+                orders = dice.sample(_ORDERS, len(_ORDERS))
+            for variant in orders[index % len(_ORDERS)]:
+                start = time.thread_time_ns()
+                await call(variant, CASES[name])
+                taken[variant].append((time.thread_time_ns() - start) / 1000)
+        flush()
+        elsewhere = (time.process_time_ns() - time.thread_time_ns() - before) / count / 1000
+        taken[OTEL] = [each + elsewhere for each in taken[OTEL]]  # its exporter is the one thread that does anything
+        return json.dumps(taken)
 
     serve(timed)
 

@@ -24,18 +24,22 @@ class Worker:
 
     def run(self, name: str, count: int) -> float:
         """CPU µs per turn."""
+        return float(self.ask(name, count))
+
+    def ask(self, name: str, count: int) -> str:
+        """What the worker answers."""
         assert self._process.stdin
         assert self._process.stdout
         self._process.stdin.write(f"{count} {name}\n")
         self._process.stdin.flush()
-        return float(self._process.stdout.readline())
+        return self._process.stdout.readline()
 
     def stop(self) -> None:
         """End the worker."""
         self._process.communicate(timeout=30)
 
 
-def serve(timed: Callable[[str, int], Awaitable[float]]) -> None:
+def serve(timed: Callable[[str, int], Awaitable[object]]) -> None:
     """Answer `COUNT NAME` on stdin with what was timed, until stdin ends."""
     with asyncio.Runner() as runner:
         for line in sys.stdin:
@@ -44,5 +48,5 @@ def serve(timed: Callable[[str, int], Awaitable[float]]) -> None:
             sys.stdout.flush()
 
 
-async def _awaited(value: Awaitable[float]) -> float:
+async def _awaited(value: Awaitable[object]) -> object:
     return await value
