@@ -113,7 +113,8 @@ class Assembler:
         self._sampling = sampling
         self._wait_s = wait_s
         self._by_key: OrderedDict[Key, _Waiting] = OrderedDict()
-        self._judged: OrderedDict[Key, bool] = OrderedDict()
+        # By hash, for the ids themselves, of so many, would be most of what a forwarder keeps in memory.
+        self._judged: OrderedDict[int, bool] = OrderedDict()
 
     def add(self, event: Request | LlmCall, now: float) -> Iterator[Trace]:
         """Take one event at a time (monotonic seconds); yields what it completes and is kept."""
@@ -121,7 +122,7 @@ class Assembler:
             yield from self._judge(_key(event), event)
         elif not event.request_id:
             yield from self._verdict(Trace(None, (event,)))
-        elif (kept := self._judged.get(_key(event))) is not None:
+        elif (kept := self._judged.get(hash(_key(event)))) is not None:
             yield from self._sort(Trace(None, (event,)), kept=kept)
         else:
             self._by_key.setdefault(_key(event), _Waiting(now)).calls.append(event)
@@ -143,7 +144,7 @@ class Assembler:
         self.waiting -= len(calls)
         trace = Trace(request, calls)
         kept = self._sampling.keeps(trace)
-        self._judged[key] = kept
+        self._judged[hash(key)] = kept
         if len(self._judged) > _MAX_JUDGED:
             self._judged.popitem(last=False)
         yield from self._sort(trace, kept=kept)
