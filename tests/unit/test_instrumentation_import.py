@@ -56,6 +56,7 @@ OURS = {
     "tollmeter.instrumentation.lambda_sandbox",
     "tollmeter.instrumentation.middleware",
     "tollmeter.instrumentation.modes",
+    "tollmeter.instrumentation.on_demand",
     "tollmeter.instrumentation.outcome",
     "tollmeter.instrumentation.propagation",
     "tollmeter.instrumentation.propagation.baggage",

@@ -38,6 +38,8 @@ class Attributor:
         self._headers = {header.lower().encode(): field for field, header in settings.headers.items()}
         self._claims = settings.claims
         self._baggage = settings.baggage
+        self.reads_headers = bool(self._headers or self._claims or self._baggage)
+        """Whether anything is read from headers; else every request is attributed to the defaults."""
 
     def read(self, headers: dict[bytes, bytes]) -> dict[str, Any]:
         """Fields found, over the defaults of the settings."""

@@ -26,6 +26,7 @@ ATTRIBUTION_FIELDS: Final = frozenset(
     }
 )  # fmt: skip
 MAX_TAGS: Final = 64
+_NO_SCOPE: Final[MutableMapping[str, Any]] = {}
 
 _current: ContextVar[RequestContext | None] = ContextVar("tollmeter_request", default=None)
 _parent_span: ContextVar[str] = ContextVar("tollmeter_span", default="")
@@ -92,9 +93,13 @@ class RequestContext:
         """The route template, once routing has found it; a raw path never stands in, it is unbounded."""
         if self._route is not None:
             return self._route
-        path = getattr(self.scope.get("route"), "path", "")
-        if path and "app_root_path" in self.scope:
-            path = self.scope["root_path"][len(self.scope["app_root_path"]) :] + path
+        scope = self.scope
+        found = scope.get("route")
+        if found is None:
+            return ""
+        path = getattr(found, "path", "")
+        if path and "app_root_path" in scope:
+            path = scope["root_path"][len(scope["app_root_path"]) :] + path
         return clean_text(path)
 
     def follow(self, other: RequestContext, parent_span_id: str) -> None:
@@ -106,10 +111,11 @@ class RequestContext:
         """Say the route, where no router finds one."""
         self._route = route
 
-    def let_go_of_scope(self) -> None:
-        """The request is written and its route final; a context that is held longer must not hold the app's state."""
-        self._route = self.route
-        self.scope = {}
+    def let_go_of_scope(self) -> str:
+        """The route, which is final; a context that is held longer than its request must not hold the app's state."""
+        self._route = route = self.route
+        self.scope = _NO_SCOPE
+        return route
 
     @property
     def spent_usd(self) -> Decimal:

@@ -73,9 +73,13 @@ class Timed(Protocol):
     """A request that can be written before its end."""
 
     context: RequestContext
-    outcome: Outcome
     written: bool
     deadline: Deadline | None
+
+    @property
+    def outcome(self) -> Outcome:
+        """What has been seen of it."""
+        ...
 
     def write(self) -> None:
         """Write the event, once."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,7 +16,6 @@ from tollmeter.instrumentation.propagation.joined import joined
 from tollmeter.instrumentation.propagation.request_id import sane_request_id
 from tollmeter.instrumentation.recorder import Recorder
 from tollmeter.model.events import utc_now
-from tollmeter.model.ids import new_trace_id
 from tollmeter.model.names import HEADER_REQUEST_ID, METHOD_WEBSOCKET
 
 if TYPE_CHECKING:
@@ -29,27 +29,55 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 SCOPE_KEY: Final = "tollmeter"
 _REQUEST_ID: Final = HEADER_REQUEST_ID.encode()
+_REQUEST_ID_LENGTH: Final = len(_REQUEST_ID)
+_CONTENT_LENGTH: Final = b"content-length"
+_CONTENT_LENGTH_LENGTH: Final = len(_CONTENT_LENGTH)
 _SERVER_ERROR: Final = 500
 _BODYLESS: Final = frozenset({204, 304})
+# A WebSocket that is refused with a body of its own has its messages too.
+_STARTS: Final = ("http.response.start", "websocket.http.response.start")
+_BODIES: Final = ("http.response.body", "websocket.http.response.body")
 
 
-class Exchange:
-    """One request in flight: watches its messages and writes its event exactly once."""
+class Exchange(Outcome):
+    """One request in flight: watches its messages, is their outcome, and writes its event exactly once."""
 
-    __slots__ = ("_receive", "_send", "context", "deadline", "outcome", "written")
+    __slots__ = ("_receive", "_send", "context", "deadline", "written")
 
-    def __init__(self, context: RequestContext, outcome: Outcome, receive: Receive, send: Send) -> None:
+    def __init__(self, context: RequestContext, method: str, receive: Receive, send: Send) -> None:
+        self.method = method
+        self.status_code = None
+        self.ttfb_ms = None
+        self.response_bytes = 0
+        self.client_disconnected = False
+        self.error_type = ""
+        self.content_length = None
         self.context = context
-        self.outcome = outcome
         self.written = False
         self.deadline: Deadline | None = None
         self._receive = receive
         self._send = send
 
+    @property
+    def outcome(self) -> Outcome:
+        """What has been seen so far."""
+        return self
+
     def send(self, message: Message) -> Awaitable[None]:
-        """Watch a message, then hand on; not a coroutine itself, which would cost another frame per chunk."""
+        """Watch a message, then hand on; no coroutine and in one piece, since every chunk pays for each frame."""
         try:
-            self._watch(message)
+            kind = message["type"]
+            if kind in _BODIES:
+                if self.ttfb_ms is None:
+                    self.ttfb_ms = (time.perf_counter_ns() - self.context.started) / 1e6
+                self.response_bytes += len(message.get("body", b""))
+                length = self.content_length
+                if not message.get("more_body", False) or (length is not None and self.response_bytes >= length):
+                    self.write()
+            elif kind in _STARTS:
+                self._watch_start(message)
+            elif kind.startswith("websocket.") and websocket.watch_sent(self.context, self, message):
+                self.write()
         except Exception as error:  # noqa: BLE001  counted; the response goes on
             losses.fault("watch response", error)
         return self._send(message)
@@ -59,72 +87,45 @@ class Exchange:
         message = await self._receive()
         if not self.written:
             if message["type"] == "http.disconnect":
-                self.outcome.client_disconnected = True
+                self.client_disconnected = True
             elif message["type"] == "websocket.disconnect":
-                websocket.watch_disconnect(self.context, self.outcome, message)
+                websocket.watch_disconnect(self.context, self, message)
         return message
 
-    def _watch(self, message: Message) -> None:
-        kind = message["type"]
-        if kind == "http.response.body":
-            self._watch_body(message)
-        elif kind == "http.response.start":
-            self._watch_start(message)
-        elif kind.startswith("websocket."):
-            self._watch_websocket(kind, message)
-
-    def _watch_websocket(self, kind: str, message: Message) -> None:
-        if kind == "websocket.http.response.start":  # a refusal with a body of its own
-            self._watch_start(message)
-        elif kind == "websocket.http.response.body":
-            self._watch_body(message)
-        elif websocket.watch_sent(self.context, self.outcome, message):
-            self.write()
-
     def _watch_start(self, message: Message) -> None:
-        outcome = self.outcome
-        outcome.status_code = message["status"]
+        self.status_code = status = message["status"]
         headers = list(message.get("headers", ()))
         present = False
         for name, value in headers:
-            lowered = name.lower()
-            if lowered == b"content-length":
-                outcome.content_length = int(value)
-            elif lowered == _REQUEST_ID:
+            length = len(name)  # most names need no closer look
+            if length == _CONTENT_LENGTH_LENGTH:
+                if name.lower() == _CONTENT_LENGTH:
+                    self.content_length = int(value)
+            elif length == _REQUEST_ID_LENGTH and name.lower() == _REQUEST_ID:
                 present = True
         if not present:
             headers.append((_REQUEST_ID, self.context.request_id.encode()))
             message["headers"] = headers
-        if message["status"] >= _SERVER_ERROR:
+        if status >= _SERVER_ERROR:
             # Starlette answers inside its `except`, so the exception is still the current one here.
-            outcome.error_type = name_of(sys.exception()) or str(message["status"])
-        if outcome.method == "HEAD" or message["status"] in _BODYLESS:
-            self.write()
-
-    def _watch_body(self, message: Message) -> None:
-        outcome = self.outcome
-        if outcome.ttfb_ms is None:
-            outcome.ttfb_ms = self.context.elapsed_ms()
-        outcome.response_bytes += len(message.get("body", b""))
-        length = outcome.content_length
-        if not message.get("more_body", False) or (length is not None and outcome.response_bytes >= length):
+            self.error_type = name_of(sys.exception()) or str(status)
+        if self.method == "HEAD" or status in _BODYLESS:
             self.write()
 
     @guarded(default=None)
     def fail(self, error: BaseException) -> None:
         """The app raised: nobody below answers any more."""
-        outcome = self.outcome
         if is_gone(error):
-            if outcome.method == METHOD_WEBSOCKET:
-                websocket.watch_error(self.context, outcome, error)
+            if self.method == METHOD_WEBSOCKET:
+                websocket.watch_error(self.context, self, error)
             else:
-                outcome.client_disconnected = True
+                self.client_disconnected = True
             return
         if isinstance(error, asyncio.CancelledError):
-            outcome.client_disconnected = True
-        elif outcome.status_code is None:
-            outcome.status_code = _SERVER_ERROR
-        outcome.error_type = outcome.error_type or name_of(error)
+            self.client_disconnected = True
+        elif self.status_code is None:
+            self.status_code = _SERVER_ERROR
+        self.error_type = self.error_type or name_of(error)
 
     def write(self) -> None:
         """Write the event, once."""
@@ -132,7 +133,7 @@ class Exchange:
             self.written = True
             if self.deadline is not None:
                 self.deadline.cancel()
-            self.context.recorder.write_request(self.context, self.outcome)
+            self.context.recorder.write_request(self.context, self)
 
 
 class Middleware:
@@ -156,31 +157,38 @@ class Middleware:
             exchange.fail(error)
             raise
         finally:
-            exchange.write()
+            if not exchange.written:
+                exchange.write()
             leave(entered)
 
-    @guarded(default=None)
     def _begin(self, scope: Scope, receive: Receive, send: Send) -> Exchange | None:
-        kind = scope["type"]
-        if kind not in ("http", "websocket") or SCOPE_KEY in scope or scope["path"] in self._excluded:
+        try:
+            kind = scope["type"]
+            if kind not in ("http", "websocket") or SCOPE_KEY in scope or scope["path"] in self._excluded:
+                return None
+            sent = scope["headers"]
+            headers = dict(sent)
+            if len(headers) < len(sent):
+                headers |= joined(sent)
+            exchange = self._open(scope, headers, receive, send)
+            if exchange is not None:
+                context = exchange.context
+                scope[SCOPE_KEY] = context
+                scope.setdefault("state", {})["request_id"] = context.request_id
+        except Exception as error:  # noqa: BLE001  as `guarded`, without its frame
+            losses.fault("_begin", error)
             return None
-        sent = scope["headers"]
-        headers = dict(sent)
-        if len(headers) < len(sent):
-            headers |= joined(sent)
-        exchange = self._open(scope, headers, receive, send)
-        if exchange is not None:
-            scope[SCOPE_KEY] = exchange.context
-            scope.setdefault("state", {})["request_id"] = exchange.context.request_id
         return exchange
 
     def _open(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send) -> Exchange | None:
-        context = RequestContext(self.recorder, scope, utc_now())
-        context.attribution = self.recorder.attributor.read(headers)
-        self.recorder.tracing.begin(context, headers)
-        context.request_id = sane_request_id(headers.get(_REQUEST_ID)) or new_trace_id()
-        method = scope["method"] if scope["type"] == "http" else METHOD_WEBSOCKET
-        return Exchange(context, Outcome(method), receive, send)
+        recorder = self.recorder
+        context = RequestContext(recorder, scope, utc_now())
+        attributor = recorder.attributor
+        context.attribution = attributor.read(headers) if attributor.reads_headers else attributor.defaults.copy()
+        recorder.tracing.begin(context, headers)
+        if _REQUEST_ID in headers:
+            context.request_id = sane_request_id(headers[_REQUEST_ID]) or context.request_id
+        return Exchange(context, scope["method"] if scope["type"] == "http" else METHOD_WEBSOCKET, receive, send)
 
     def _closing(self, send: Send) -> Send:
         def watch(message: Message) -> Awaitable[None]:

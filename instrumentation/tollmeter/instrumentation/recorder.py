@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import functools
 import os
+import time
 import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec.structs import force_setattr
 
 from tollmeter.instrumentation import on_demand
 from tollmeter.instrumentation.bounds import ORDINARY_BYTES, fit_line
@@ -50,6 +53,7 @@ class Recorder:
             for name in ("service", "environment", "version", "region", "account_id")
             if (value := getattr(settings, name))
         }
+        self._further_identity = [(name, value) for name, value in self.identity.items() if name != "service"]
         self._tags = {clean_name(key): clean_text(value) for key, value in settings.tags.items()}
         self.renew_instance()
         if settings.price_overlay:
@@ -73,44 +77,64 @@ class Recorder:
         """Append one event; what is lost is counted and the counts ride on the next."""
         if self._redact is not None:
             event = self._redact(event)
-        line = _line(event)
+        try:
+            line = encode(event)
+        except Exception:  # noqa: BLE001  a value no one foresaw
+            line = b""
+        if not 0 < len(line) <= ORDINARY_BYTES:
+            line = _fitting(event)
         if line and self.writer.append(line):
             return True
         losses.put_back(event.losses)
         return False
 
-    @guarded(default=None)
     def write_request(self, context: RequestContext, outcome: Outcome) -> None:
         """Write the event of a request that is about to be complete."""
-        self.write(
-            Request(
-                **self.identity,
-                event_id=new_event_id(),
-                timestamp=context.started_at,
-                losses=losses.take(),
-                request_id=context.request_id,
-                trace_id=context.trace_id,
-                span_id=context.span_id,
-                parent_span_id=context.parent_span_id,
-                **context.attribution,
-                tags=self.tags_of(context),
-                route=context.route,
-                method=clean_name(outcome.method),
-                status_code=outcome.status_code,
-                duration_ms=context.elapsed_ms(),
-                ttfb_ms=outcome.ttfb_ms,
-                response_bytes=outcome.response_bytes,
-                client_disconnected=outcome.client_disconnected,
-                error_type=clean_name(outcome.error_type),
-                steps=context.steps,
-                steps_dropped=context.steps_dropped,
-                llm_calls=context.calls,
-                input_tokens=context.input_tokens,
-                output_tokens=context.output_tokens,
-                cost_usd=context.cost_usd,
-            )
+        try:
+            self.write(self._request_event(context, outcome))
+        except Exception as error:  # noqa: BLE001  as `guarded`, without its frame
+            losses.fault("write_request", error)
+
+    def _request_event(self, context: RequestContext, outcome: Outcome) -> Request:
+        # What most requests have is named in the call, without a `**` that would make a dictionary of it all; a request
+        # that has more gets that afterwards, while nobody else has seen the event.
+        identity = self.identity
+        event = Request(
+            event_id=new_event_id(),
+            timestamp=context.started_at,
+            service=identity["service"],
+            instance=identity["instance"],
+            request_id=context.request_id,
+            trace_id=context.trace_id,
+            span_id=context.span_id,
+            parent_span_id=context.parent_span_id,
+            route=context.let_go_of_scope(),
+            method=clean_name(outcome.method),
+            status_code=outcome.status_code,
+            duration_ms=(time.perf_counter_ns() - context.started) / 1e6,
+            ttfb_ms=outcome.ttfb_ms,
+            response_bytes=outcome.response_bytes,
+            client_disconnected=outcome.client_disconnected,
+            llm_calls=context.calls,
+            cost_usd=context.cost_usd,
         )
-        context.let_go_of_scope()
+        for name, value in self._further_identity:
+            force_setattr(event, name, value)
+        for name, value in context.attribution.items():
+            force_setattr(event, name, value)
+        if self._tags or context.tags:
+            force_setattr(event, "tags", self.tags_of(context))
+        if outcome.error_type:
+            force_setattr(event, "error_type", clean_name(outcome.error_type))
+        if context.steps:
+            force_setattr(event, "steps", context.steps)
+            force_setattr(event, "steps_dropped", context.steps_dropped)
+        if context.calls:
+            force_setattr(event, "input_tokens", context.input_tokens)
+            force_setattr(event, "output_tokens", context.output_tokens)
+        if losses.counts:
+            force_setattr(event, "losses", losses.take())
+        return event
 
     def tags_of(self, context: RequestContext | None) -> dict[str, str]:
         """Tags of the settings, then of the request."""
@@ -140,14 +164,10 @@ def _redaction(settings: Settings) -> Redaction | None:
     return Redaction(settings.redactors)
 
 
-def _line(event: Event) -> bytes:
-    """The event as a line; empty where it can be none, which is counted."""
+def _fitting(event: Event) -> bytes:
+    """The line of an event that is out of bounds; empty where it can be none, which is counted."""
     try:
-        try:
-            line = encode(event)
-        except Exception:  # noqa: BLE001  a value no one foresaw
-            return fit_line(event)
-        return line if len(line) <= ORDINARY_BYTES else fit_line(event)
+        return fit_line(event)
     except Exception as error:  # noqa: BLE001  it must not reach the host
         losses.fault(LOSS_ENCODE, error)
         return b""

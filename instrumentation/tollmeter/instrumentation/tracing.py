@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from tollmeter.instrumentation.context import RequestContext, _parent_span
 from tollmeter.instrumentation.propagation.span_context import SpanContext
 from tollmeter.instrumentation.propagation.styles import ContextReader
-from tollmeter.model.ids import new_span_id, new_trace_id
+from tollmeter.model.ids import new_request_ids, new_trace_id
 
 if TYPE_CHECKING:
     from tollmeter.instrumentation.calls import Call
@@ -34,7 +34,7 @@ class Tracing(Protocol):
     mode: str
 
     def begin(self, context: RequestContext, headers: dict[bytes, bytes]) -> None:
-        """Give a new request its ids."""
+        """Give a new request its ids; that of the request itself is one of ours, until the caller's is known."""
         ...
 
     def adopt(self, context: RequestContext) -> None:
@@ -72,12 +72,10 @@ class LeanTracing:
 
     def begin(self, context: RequestContext, headers: dict[bytes, bytes]) -> None:
         """Continue the caller's trace or start one."""
-        parent = self._reader.read(headers)
-        if parent is None:
-            context.trace_id = new_trace_id()
-        else:
+        context.trace_id, context.span_id, context.request_id = new_request_ids()
+        reader = self._reader
+        if not reader.headers.isdisjoint(headers) and (parent := reader.read(headers)) is not None:
             context.trace_id, context.parent_span_id, context.trace_flags, context.trace_state = parent
-        context.span_id = new_span_id()
 
     def adopt(self, context: RequestContext) -> None:
         """No span is looked at here."""

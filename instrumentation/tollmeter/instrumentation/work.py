@@ -22,7 +22,6 @@ from tollmeter.instrumentation.outcome import Outcome, name_of
 from tollmeter.instrumentation.propagation.request_id import sane_request_id
 from tollmeter.instrumentation.text import clean_name, clean_text
 from tollmeter.model.events import utc_now
-from tollmeter.model.ids import new_trace_id
 from tollmeter.model.names import HEADER_REQUEST_ID
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ class Work:
         recorder.tracing.begin(context, headers)
         if outer is not None and not context.parent_span_id:
             context.follow(outer, parent_span_id(outer))
-        context.request_id = sane_request_id(headers.get(HEADER_REQUEST_ID.encode())) or new_trace_id()
+        context.request_id = sane_request_id(headers.get(HEADER_REQUEST_ID.encode())) or context.request_id
         self.context = context
         self.outcome = Outcome(method)
         self.written = False

@@ -9,6 +9,7 @@ from typing import Final
 import uuid_utils
 
 _IMPORTS: Final = uuid.UUID("6f1c1a5e-0d5f-5d0e-9a39-6f3a1d1f7b11")
+_NEVER_ZERO: Final = 1 << 192 | 1 << 128  # the last bit of the trace id, and of the span id
 _system = SystemRandom()
 
 
@@ -25,6 +26,12 @@ def new_trace_id() -> str:
 def new_span_id() -> str:
     """16 lower-case hex digits, never all zero (W3C Trace Context §3.2.2.4)."""
     return (getrandbits(64) or 1).to_bytes(8, "big").hex()
+
+
+def new_request_ids() -> tuple[str, str, str]:
+    """A trace id, a span id and a request id of 32 digits, drawn at once: it costs a third of one after the other."""
+    drawn = (getrandbits(320) | _NEVER_ZERO).to_bytes(40, "big").hex()
+    return drawn[:32], drawn[32:48], drawn[48:]
 
 
 def imported_event_id(source: str, source_id: str) -> str:

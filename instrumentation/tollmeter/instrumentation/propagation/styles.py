@@ -30,6 +30,8 @@ class ContextReader:
 
     def __init__(self, styles: Iterable[str]) -> None:
         self._styles = [(STYLES[name].header.encode(), STYLES[name].read) for name in styles]
+        self.headers = frozenset(header for header, _ in self._styles)
+        """The header of each style, without one of which there is nothing to read."""
 
     def read(self, headers: Headers) -> SpanContext | None:
         """The caller's span, or None; a style whose header is absent costs one look.
