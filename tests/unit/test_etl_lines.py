@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from tollmeter.etl.discover import list_objects, sha256_of
 from tollmeter.etl.lines import KEPT_BYTES, MAX_LINE_BYTES, Block, Line, read_blocks
 from tollmeter.etl.rows import shown
 
@@ -28,7 +27,7 @@ def written(folder: Path, name: str, content: bytes) -> Path:
 
 def blocks(path: Path, block_bytes: int = 1 << 20, block_lines: int = 1000) -> list[Block]:
     with path.open("rb") as file:
-        return list(read_blocks(file, path.name, block_bytes, block_lines))
+        return list(read_blocks(file, block_bytes, block_lines))
 
 
 def read_lines(path: Path) -> list[Line]:
@@ -98,25 +97,6 @@ def test_a_torn_object_ends_with_one_line_that_says_so(
     assert [bool(line.unreadable) for line in found[-2:]] == [False, True]
     assert [line.data for line in found[:-1]] == content.split(b"\n")[: len(found) - 1]
     assert len(found) > 100_000
-
-
-def test_objects_are_found_by_suffix_and_uploads_under_way_are_not(tmp_path: Path) -> None:
-    hour = tmp_path / "dt=2026-11-23" / "hour=09"
-    hour.mkdir(parents=True)
-    for name in ("b.jsonl.zst", "a.jsonl", "c.jsonl.gz", ".d.jsonl.zst", "e.parquet"):
-        written(hour, name, b"12")
-    assert [found.key.rpartition("/")[2] for found in list_objects(tmp_path)] == [
-        "a.jsonl",
-        "b.jsonl.zst",
-        "c.jsonl.gz",
-    ]
-    assert {found.size for found in list_objects(tmp_path)} == {2}
-    assert list_objects(tmp_path / "nowhere") == []
-
-
-def test_sha256_is_of_the_stored_bytes(tmp_path: Path) -> None:
-    path = written(tmp_path, "a", b"abc")
-    assert sha256_of(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
 def test_raw_text_fits_a_varchar_and_holds_no_nul() -> None:

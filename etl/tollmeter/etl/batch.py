@@ -7,14 +7,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import count
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
-from tollmeter.etl.commit import land_events, land_once
+from tollmeter.etl.commit import land_events, land_faults
+from tollmeter.etl.dedupe import rows_of_batch
 from tollmeter.etl.lake import snapshots_of, summary_count
+from tollmeter.etl.ledger import record
+from tollmeter.etl.opening import Opened, Opener
 from tollmeter.etl.read import Part, read_parts
 from tollmeter.etl.report import Tally
-from tollmeter.etl.rows import counted, ledger_rows
+from tollmeter.etl.rows import counted
 from tollmeter.etl.runs import land_run
 from tollmeter.etl.tombstones import Tombstones
 from tollmeter.model.errors import InvariantError
@@ -38,7 +43,7 @@ if TYPE_CHECKING:
 
 COMPONENT: Final = "etl"
 _EVENTS_IN_ORDER: Final = (TABLE_EVALUATIONS, TABLE_RUNS, TABLE_REQUESTS, TABLE_LLM_CALLS)
-_COUNTS: Final = ("objects", "lines", "landed", "duplicates", "quarantined", "forgotten")
+_COUNTS: Final = ("objects", "bytes", "lines", "landed", "duplicates", "quarantined", "forgotten")
 _ROLLED_UP: Final = (TABLE_REQUESTS, TABLE_LLM_CALLS)
 
 
@@ -57,6 +62,7 @@ class Batch:
     duplicates: Counter[int] = field(default_factory=Counter)
     quarantined: Counter[int] = field(default_factory=Counter)
     forgotten: Counter[int] = field(default_factory=Counter)
+    digests: dict[int, str] = field(default_factory=dict)
 
     def carry_out(self, done: Callable[[], None]) -> Tally:
         """Read, land and account for all objects of the plan; what an earlier attempt committed is not redone.
@@ -67,7 +73,14 @@ class Batch:
         """
         started = monotonic()
         tombstones = Tombstones.of(self.tables[TABLE_TOMBSTONES])
-        for part in read_parts(self.plan, self.home.raw, done, tombstones):
+        opened = count()
+
+        def has_read(found: Opened) -> None:
+            self.digests[next(opened)] = found.sha256
+            self.tally.bytes += found.size
+            done()
+
+        for part in read_parts(self.plan, Opener(self.home), has_read, tombstones):
             self._land(part)
         self.tally.objects = len(self.plan.objects)
         self._check()
@@ -79,24 +92,37 @@ class Batch:
         self.memory.touch(_days(part))
         self.lines += part.lines
         self.duplicates += part.duplicates
-        self.quarantined += part.quarantined
         self.forgotten += part.forgotten
-        quarantine = self.tables[TABLE_QUARANTINE]
-        land_once(quarantine, part.quarantine, part.part_id)
+        self._quarantine(part)
         for name in _EVENTS_IN_ORDER:
             self._land_table(name, part)
         self.tally.lines += part.lines.total()
-        self.tally.reasons += part.reasons
-        self.tally.quarantined += _added(quarantine, part.part_id)
+
+    def _quarantine(self, part: Part) -> None:
+        """Lines that are in quarantine already, by whichever object or run, are duplicates."""
+        table = self.tables[TABLE_QUARANTINE]
+        landed = land_faults(self.home, table, part.quarantine, part.part_id)
+        origins = {planned.key: origin for origin, planned in enumerate(self.plan.objects)}
+        mine = Counter(origins[key] for key in landed["object_key"].to_pylist())
+        self.quarantined += mine
+        self.duplicates += part.quarantined - mine
+        self.tally.reasons += Counter(landed["reason"].to_pylist())
+        self.tally.quarantined += self._added(table, part.part_id, len(landed))
 
     def _land_table(self, name: str, part: Part) -> None:
         rows = part.tables[name]
         if not len(rows):
             return
-        landed = counted(land_events(self.home, self.tables[name], rows, part.part_id))
+        mine = land_events(self.home, self.tables[name], rows, part.part_id)
+        landed = counted(mine)
         self.landed += landed
         self.duplicates += counted(rows) - landed
-        self.tally.by_table[name] += _added(self.tables[name], part.part_id)
+        self.tally.by_table[name] += self._added(self.tables[name], part.part_id, len(mine))
+
+    def _added(self, table: Table, part_id: str, expected: int) -> int:
+        """Iceberg's count of the rows of a part; where its snapshots have expired, what is in the table."""
+        added = sum(summary_count(snapshot, "added-records") for snapshot in snapshots_of(table, part_id))
+        return added if added == expected else rows_of_batch(self.home, table, part_id)
 
     def _check(self) -> None:
         """Iceberg's own counts on one side, the lines read on the other: neither is derived from the other."""
@@ -110,7 +136,9 @@ class Batch:
         return [
             {
                 "object_key": planned.key,
-                "sha256": planned.sha256,
+                "sha256": self.digests[origin],
+                "objects": 1,
+                "watermark": None,
                 "lines": self.lines[origin],
                 "landed": self.landed[origin],
                 "duplicates": self.duplicates[origin],
@@ -132,20 +160,22 @@ class Batch:
             component=COMPONENT,
             duration_ms=round(seconds * 1000, 3),
             counts=counts,
+            lag_ms=self._lag_ms(),
         )
-        land_run(self.tables[TABLE_RUNS], event, self.plan.batch_id)
+        land_run(self.home, self.tables[TABLE_RUNS], event, self.plan.batch_id)
 
     def _end(self) -> None:
-        rows = ledger_rows(self._accounts(), self.plan.batch_id, self.plan.planned_at)
-        land_once(self.tables[TABLE_LEDGER], rows, self.plan.batch_id)
-        self.memory.end()
+        stamp = {"ingested_at": self.plan.planned_at.replace(tzinfo=None), "batch_id": self.plan.batch_id}
+        record(self.tables[TABLE_LEDGER], [row | stamp for row in self._accounts()], self.plan.batch_id)
+        self.memory.end(self.plan)
+
+    def _lag_ms(self) -> float:
+        """How long the oldest of the objects has waited for this batch."""
+        oldest = min(planned.modified for planned in self.plan.objects)
+        return max(0.0, round((self.plan.planned_at - oldest) / timedelta(milliseconds=1), 3))
 
 
 def _days(part: Part) -> set[Any]:
     import pyarrow.compute as pc
 
     return {day for name in _ROLLED_UP for day in pc.unique(part.tables[name]["event_date"]).to_pylist()}
-
-
-def _added(table: Table, batch_id: str) -> int:
-    return sum(summary_count(snapshot, "added-records") for snapshot in snapshots_of(table, batch_id))

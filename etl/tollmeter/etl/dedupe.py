@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tollmeter.etl.id_ranges import files_that_may_hold
-from tollmeter.etl.lake import connect
+from tollmeter.etl.lake import connect, data_files
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -59,3 +59,37 @@ def _landed(home: Home, table: Table, rows: pa.Table, batch_id: str) -> pa.Table
         connection.register("incoming", rows.select(["event_id"]))
         found = connection.sql(_LANDED, params=[batch_id, files]).to_arrow_table()
     return found if len(found) else None
+
+
+_FAULTS = """
+    SELECT sha256, line_number, bool_or(batch_id = ?) AS mine FROM read_parquet(?, hive_partitioning = false)
+    WHERE sha256 IN (SELECT DISTINCT sha256 FROM incoming) GROUP BY ALL
+"""
+
+
+def split_faults(home: Home, table: Table, rows: pa.Table, batch_id: str) -> tuple[pa.Table, pa.Table]:
+    """The lines that nobody has quarantined, and those that this batch did: known by content and number."""
+    import pyarrow as pa
+
+    files = data_files(table) if len(rows) else []
+    if not files:
+        return rows, rows.slice(0, 0)
+    with connect(home) as connection:
+        connection.register("incoming", rows.select(["sha256"]))
+        found = connection.sql(_FAULTS, params=[batch_id, files]).fetchall()
+    landed = {(sha256, number): mine for sha256, number, mine in found}
+    keys = list(zip(rows["sha256"].to_pylist(), rows["line_number"].to_pylist(), strict=True))
+    fresh = [number for number, key in enumerate(keys) if key not in landed]
+    mine = [number for number, key in enumerate(keys) if landed.get(key)]
+    return rows.take(pa.array(fresh, pa.int64())), rows.take(pa.array(mine, pa.int64()))
+
+
+def rows_of_batch(home: Home, table: Table, batch_id: str) -> int:
+    """How many rows of a table a batch has landed."""
+    files = data_files(table)
+    if not files:
+        return 0
+    with connect(home) as connection:
+        query = "SELECT count(*) FROM read_parquet(?, hive_partitioning = false) WHERE batch_id = ?"
+        row = connection.execute(query, [files, batch_id]).fetchone()
+    return int(row[0]) if row else 0

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import PurePosixPath
-from typing import Any, BinaryIO, Final, NamedTuple
+from typing import BinaryIO, Final, NamedTuple
+
+from tollmeter.etl.unpack import UnreadableError, unpacked
 
 MAX_LINE_BYTES: Final = 1 << 20
 """A longer line is quarantined; only its head is held."""
@@ -12,8 +13,6 @@ MAX_LINE_BYTES: Final = 1 << 20
 KEPT_BYTES: Final = 64 << 10
 CHUNK_BYTES: Final = 1 << 18
 """What is read at once. It must not exceed `MAX_LINE_BYTES`, and changing it changes where blocks end."""
-
-_CODECS: Final = {".zst": "zstd", ".gz": "gzip"}
 
 
 class Line(NamedTuple):
@@ -41,8 +40,8 @@ class Block(NamedTuple):
         return found
 
 
-def read_blocks(file: BinaryIO, key: str, block_bytes: int, block_lines: int) -> Iterator[Block]:
-    """The lines of one object, plain, gzip or zstd by the suffix of its key, in blocks.
+def read_blocks(file: BinaryIO, block_bytes: int, block_lines: int) -> Iterator[Block]:
+    """The lines of one object, however it is packed, in blocks.
 
     A block ends with the chunk in which it reaches `block_bytes` or `block_lines`. Where the object cannot be
     decompressed further, a last line says so in `unreadable`; what could be read before it has been yielded. A last
@@ -50,11 +49,11 @@ def read_blocks(file: BinaryIO, key: str, block_bytes: int, block_lines: int) ->
     """
     growing = _Growing(min(CHUNK_BYTES, block_bytes))
     try:
-        for chunk in _chunks(file, key, growing.chunk_bytes):
+        for chunk in unpacked(file, growing.chunk_bytes):
             growing.take(chunk)
             if growing.size >= block_bytes or growing.count >= block_lines:
                 yield growing.block()
-    except _UnreadableError as error:
+    except UnreadableError as error:
         growing.end_line(str(error))
     if growing.line_size:
         growing.end_line()
@@ -109,28 +108,3 @@ class _Growing:
             self._head = (self._head + piece)[:KEPT_BYTES]
         else:
             self._head = self._head[:KEPT_BYTES]
-
-
-class _UnreadableError(Exception):
-    """The compressed stream is torn or damaged."""
-
-
-def _chunks(file: BinaryIO, key: str, size: int) -> Iterator[bytes]:
-    codec = _CODECS.get(PurePosixPath(key).suffix)
-    read = _decompressed(file, codec) if codec else file.read
-    while chunk := read(size):
-        yield chunk
-
-
-def _decompressed(file: BinaryIO, codec: str) -> Any:
-    import pyarrow as pa
-
-    stream = pa.CompressedInputStream(pa.PythonFile(file, mode="r"), codec)
-
-    def read(size: int) -> bytes:
-        try:
-            return bytes(stream.read(size))
-        except (OSError, pa.ArrowException) as error:
-            raise _UnreadableError(f"{codec}: {error}") from error
-
-    return read

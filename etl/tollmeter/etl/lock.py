@@ -1,4 +1,7 @@
-"""One writer to the lake at a time, held by `flock`: a process that dies lets go."""
+"""One run to a home and shard at a time, held by `flock`: a process that dies lets go.
+
+It spares two runs the same work. That rows land once does not depend on it.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +18,14 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def etl_lock(home: Home) -> Iterator[None]:
-    """Hold the lake of a home.
+def etl_lock(home: Home, shard: str = "") -> Iterator[None]:
+    """Hold the lake of a home, or a shard of its runs such as `1/4`.
 
     Raises:
         LockedError: another run is under way on this home.
     """
     home.state.mkdir(parents=True, exist_ok=True)
-    path = home.state / "etl.lock"
+    path = home.state / f"etl{shard and '-' + shard.replace('/', '-of-')}.lock"
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
     try:
         if not try_lock(fd):

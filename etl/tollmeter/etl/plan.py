@@ -1,20 +1,21 @@
-"""What a run means to do, written down before it does it, so that a run after a crash finishes the same batch."""
+"""What a run means to do, written down beside the lake before it does it: a later run, anywhere, finishes the batch."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import date, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from zlib import crc32
 
 import msgspec
 
-from tollmeter.etl.discover import RawObject, sha256_of
+from tollmeter.etl.discover import RawObject
+from tollmeter.model.errors import SettingError
+from tollmeter.sql.places import open_place
 
 if TYPE_CHECKING:
-    from pyiceberg.table import Table
-
     from tollmeter.model.home import Home
 
 MAX_OBJECTS: Final = 2000
@@ -26,95 +27,148 @@ PART_LINES: Final = 100_000
 PART_BYTES: Final = 128 << 20
 """A batch is committed in parts of at most about this many lines and bytes of lines: what is held in memory."""
 
+_MEMORY_OF_A_PART: Final = 12  # bytes of memory that a run takes for each byte of the lines of a part, and then some
+_LEAST_BYTES: Final = 1 << 20
+_LEAST_LINES: Final = 1000
+
+PLANS: Final = "etl/plans/"
+_DAYS: Final = "etl/rollup_days.json"
+
 
 class Planned(msgspec.Struct, frozen=True):
-    """One object of a plan: its key and the digest of its content."""
+    """One object of a plan: its key, its stored size in bytes, when it was written (UTC)."""
 
     key: str
-    sha256: str
+    size: int
+    modified: datetime
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """One batch: which objects, under which id, as of when (UTC), cut into parts of what size."""
+    """One batch: which objects, under which id, as of when (UTC), cut into parts of what size, for which shard."""
 
     batch_id: str
     planned_at: datetime
     objects: list[Planned]
     part_lines: int
     part_bytes: int
+    shard: str = ""
 
 
-class Ledger:
-    """The objects that have been ingested, by key and by content."""
+class Shard(msgspec.Struct, frozen=True):
+    """One of several runs that share the work, by object: its number from 1, and how many there are."""
 
-    def __init__(self, table: Table | None) -> None:
-        rows = table.scan(selected_fields=("object_key", "sha256")).to_arrow().to_pydict() if table else {}
-        self.keys: set[str] = set(rows.get("object_key", ()))
-        self.digests: set[str] = set(rows.get("sha256", ()))
+    number: int = 1
+    of: int = 1
 
-    def pending(self, objects: Iterable[RawObject]) -> list[RawObject]:
-        """The objects whose key it does not hold."""
-        return [found for found in objects if found.key not in self.keys]
+    @classmethod
+    def parse(cls, text: str) -> Shard:
+        """A shard as text.
+
+        Raises:
+            SettingError: it is none.
+
+        >>> Shard.parse("1/4").number
+        1
+        """
+        number, _, of = text.partition("/")
+        if number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of):
+            return cls(int(number), int(of))
+        raise SettingError("shard", text, "which one of how many, such as 1/4")
+
+    def has(self, key: str) -> bool:
+        """Whether an object is this one's."""
+        return crc32(key.encode()) % self.of == self.number - 1
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.of}" if self.of > 1 else ""
 
 
-def plans(pending: Iterable[RawObject], digests: Collection[str], now: datetime) -> Iterator[Plan]:
-    """Batches of objects, oldest first; one whose content is known, or comes twice, is left out."""
-    known, chosen, size = set(digests), list[Planned](), 0
+class Sizes(msgspec.Struct, frozen=True):
+    """How much is read at once: lines and bytes of a part."""
+
+    lines: int
+    bytes: int
+
+
+def sizes_for(max_memory: int) -> Sizes:
+    """How much is read at once where a run may take so many bytes of memory; 0 is the default."""
+    if not max_memory:
+        return Sizes(PART_LINES, PART_BYTES)
+    share = max(_LEAST_BYTES, min(PART_BYTES, max_memory // _MEMORY_OF_A_PART))
+    return Sizes(max(_LEAST_LINES, PART_LINES * share // PART_BYTES), share)
+
+
+@dataclass(frozen=True, slots=True)
+class Planning:
+    """What batches depend on beside their objects: the moment, the shard, the sizes, and how the ledger stood.
+
+    Two runs that plan the same objects from the same ledger share a batch; an object that is read anew is in another.
+    """
+
+    now: datetime
+    shard: Shard
+    sizes: Sizes
+    ledger: str
+
+
+def plans(pending: Iterable[RawObject], how: Planning) -> Iterator[Plan]:
+    """Batches of objects, oldest first."""
+    chosen, size = list[Planned](), 0
     for found in pending:
-        digest = sha256_of(found.path)
-        if digest in known:
-            continue
         if chosen and (size + found.expanded > MAX_EXPANDED_BYTES or len(chosen) >= MAX_OBJECTS):
-            yield _plan(chosen, now)
+            yield _plan(chosen, how)
             chosen, size = [], 0
-        known.add(digest)
-        chosen.append(Planned(found.key, digest))
+        chosen.append(Planned(found.key, found.size, found.modified))
         size += found.expanded
     if chosen:
-        yield _plan(chosen, now)
+        yield _plan(chosen, how)
 
 
 class Memory:
-    """What is remembered between runs, in `<home>/state/etl`: the unfinished batch, and days to roll up."""
+    """What is remembered between runs, beside the lake: batches that are not finished, and days to roll up."""
 
     def __init__(self, home: Home) -> None:
-        self._plan = home.state / "etl" / "plan.json"
-        self._days = home.state / "etl" / "rollup_days.json"
-        self._plan.parent.mkdir(parents=True, exist_ok=True)
+        self._state = open_place(home).state()
 
-    def unfinished(self) -> Plan | None:
-        """The batch that a run began and did not end."""
-        return msgspec.json.decode(self._plan.read_bytes(), type=Plan) if self._plan.exists() else None
+    def unfinished(self, shard: Shard | None = None) -> list[Plan]:
+        """The batches of a shard, or of all, that a run began and did not end, or is carrying out now; oldest first."""
+        found = (self._state.read(name) for name in self._state.names(PLANS))
+        plans = [msgspec.json.decode(content, type=Plan) for content in found if content]
+        mine = (plan for plan in plans if shard is None or plan.shard == str(shard))
+        return sorted(mine, key=lambda plan: plan.planned_at)
 
-    def begin(self, plan: Plan) -> None:
-        """Remember a batch before its first commit."""
-        _replace(self._plan, msgspec.json.encode(plan))
+    def begin(self, plan: Plan) -> Plan:
+        """Remember a batch before its first commit; where another run has begun it, that one's plan is the answer."""
+        if self._state.create(_name(plan), msgspec.json.encode(plan)):
+            return plan
+        known = self._state.read(_name(plan))
+        return msgspec.json.decode(known, type=Plan) if known else plan
 
-    def end(self) -> None:
+    def end(self, plan: Plan) -> None:
         """Forget the batch: its ledger rows are committed."""
-        self._plan.unlink(missing_ok=True)
+        self._state.delete(_name(plan))
 
     def days(self) -> set[date]:
         """Days whose rollups are older than their rows."""
-        return msgspec.json.decode(self._days.read_bytes(), type=set[date]) if self._days.exists() else set()
+        content = self._state.read(_DAYS)
+        return msgspec.json.decode(content, type=set[date]) if content else set()
 
-    def touch(self, days: Collection[date]) -> None:
+    def touch(self, days: Iterable[date]) -> None:
         """Remember days before rows of them are committed."""
         known = self.days()
         if not known.issuperset(days):
-            _replace(self._days, msgspec.json.encode(sorted(known.union(days))))
+            self._state.replace(_DAYS, msgspec.json.encode(sorted(known.union(days))))
 
     def rolled_up(self) -> None:
         """Forget the days: their rollups are committed."""
-        self._days.unlink(missing_ok=True)
+        self._state.delete(_DAYS)
 
 
-def _plan(objects: list[Planned], now: datetime) -> Plan:
-    lines = sorted(f"{planned.key}\x1f{planned.sha256}\n" for planned in objects)
-    return Plan(hashlib.sha256("".join(lines).encode()).hexdigest()[:32], now, objects, PART_LINES, PART_BYTES)
+def _name(plan: Plan) -> str:
+    return f"{PLANS}{plan.batch_id}.json"
 
 
-def _replace(path: Path, content: bytes) -> None:
-    hidden = path.with_name(f".{path.name}.new")
-    hidden.write_bytes(content)
-    hidden.replace(path)
+def _plan(objects: list[Planned], how: Planning) -> Plan:
+    lines = sorted(f"{each.key}\x1f{each.size}\x1f{each.modified.isoformat()}\n" for each in objects)
+    batch_id = hashlib.sha256("".join((how.ledger, "\n", *lines)).encode()).hexdigest()[:32]
+    return Plan(batch_id, how.now, objects, how.sizes.lines, how.sizes.bytes, str(how.shard))

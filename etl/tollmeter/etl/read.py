@@ -6,16 +6,15 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tollmeter.etl.dedupe import first_of_each
 from tollmeter.etl.judge import Judged, Judging, Piece
-from tollmeter.etl.lines import Block, read_blocks
+from tollmeter.etl.lines import read_blocks
+from tollmeter.etl.opening import Opened, Opener
 from tollmeter.etl.pool import Task, judged_in_order
 from tollmeter.etl.rows import counted, stamped, unstamped_schema
 from tollmeter.etl.tombstones import Tombstones
-from tollmeter.model.errors import DataError
 from tollmeter.model.names import TABLE_OF_KIND, TABLE_QUARANTINE
 
 if TYPE_CHECKING:
@@ -48,8 +47,8 @@ def part_id(plan: Plan, number: int) -> str:
 
 def read_parts(
     plan: Plan,
-    raw: Path,
-    done: Callable[[], None],
+    opener: Opener,
+    done: Callable[[Opened], None],
     tombstones: Tombstones | None = None,
     workers: int | None = None,
 ) -> Iterator[Part]:
@@ -64,7 +63,7 @@ def read_parts(
     """
     held: list[Judged] = []
     number, size, lines = 0, 0, 0
-    tasks, how = _tasks(plan, raw, done), Judging(plan.planned_at, tombstones or Tombstones())
+    tasks, how = _tasks(plan, opener, done), Judging(plan.planned_at, tombstones or Tombstones())
     with closing(judged_in_order(tasks, how, workers, TASKS_IN_PART)) as found:
         for judged in found:
             held.append(judged)
@@ -105,11 +104,11 @@ def _joined(name: str, tables: list[pa.Table]) -> pa.Table:
     return pa.concat_tables([unstamped_schema(name).empty_table(), *tables]).combine_chunks()
 
 
-def _tasks(plan: Plan, raw: Path, done: Callable[[], None]) -> Iterator[Task]:
+def _tasks(plan: Plan, opener: Opener, done: Callable[[Opened], None]) -> Iterator[Task]:
     """The pieces of all objects, in order, as much at a time as a block may hold."""
     block_bytes, block_lines = _block_limits(plan)
     task, size, lines = Task(), 0, 0
-    for piece in _pieces(plan, raw, done):
+    for piece in _pieces(plan, opener, done):
         task.append(piece)
         size, lines = size + len(piece.block.data), lines + piece.block.line_count
         if size >= block_bytes or lines >= block_lines:
@@ -119,22 +118,15 @@ def _tasks(plan: Plan, raw: Path, done: Callable[[], None]) -> Iterator[Task]:
         yield task
 
 
-def _pieces(plan: Plan, raw: Path, done: Callable[[], None]) -> Iterator[Piece]:
+def _pieces(plan: Plan, opener: Opener, done: Callable[[Opened], None]) -> Iterator[Piece]:
     for origin, planned in enumerate(plan.objects):
         first = 1
-        for block in _blocks(raw, planned.key, *_block_limits(plan)):
-            yield Piece(origin, planned.key, planned.sha256, first, block)
-            first += block.line_count
-        done()
+        with opener.open(planned.key) as found:
+            for block in read_blocks(found.file, *_block_limits(plan)):
+                yield Piece(origin, planned.key, found.sha256, first, block)
+                first += block.line_count
+        done(found)
 
 
 def _block_limits(plan: Plan) -> tuple[int, int]:
     return max(1, plan.part_bytes // TASKS_IN_PART), max(1, plan.part_lines // TASKS_IN_PART)
-
-
-def _blocks(raw: Path, key: str, block_bytes: int, block_lines: int) -> Iterator[Block]:
-    try:
-        with (raw / key).open("rb") as file:
-            yield from read_blocks(file, key, block_bytes, block_lines)
-    except FileNotFoundError:
-        raise DataError(f"raw object {key!r} vanished while its batch is unfinished; put it back below {raw}") from None

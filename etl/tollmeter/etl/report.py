@@ -10,9 +10,10 @@ from tollmeter.model.errors import InvariantError
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """Counts of one run: objects and lines read, rows landed by table, lines set aside by reason, seconds."""
+    """Counts of one run: objects, bytes and lines read; rows landed by table; lines quarantined by reason; seconds."""
 
     objects: int = 0
+    bytes: int = 0
     lines: int = 0
     landed: int = 0
     duplicates: int = 0
@@ -55,6 +56,7 @@ class Tally:
     """Counts while a run goes on."""
 
     objects: int = 0
+    bytes: int = 0
     lines: int = 0
     duplicates: int = 0
     quarantined: int = 0
@@ -65,6 +67,7 @@ class Tally:
     def add(self, other: Tally) -> None:
         """Add the counts of one batch."""
         self.objects += other.objects
+        self.bytes += other.bytes
         self.lines += other.lines
         self.duplicates += other.duplicates
         self.quarantined += other.quarantined
@@ -76,6 +79,7 @@ class Tally:
         """The counts as a report."""
         return RunReport(
             objects=self.objects,
+            bytes=self.bytes,
             lines=self.lines,
             landed=self.by_table.total(),
             duplicates=self.duplicates,

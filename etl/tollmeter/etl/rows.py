@@ -15,7 +15,7 @@ from tollmeter.etl.lines import KEPT_BYTES
 from tollmeter.etl.shapes import TABLE_OF_SHAPE, shape_of
 from tollmeter.model.arrow import arrow_schema, arrow_type
 from tollmeter.model.columns import Type, columns_of
-from tollmeter.model.names import TABLE_LEDGER, TABLE_QUARANTINE
+from tollmeter.model.names import TABLE_QUARANTINE
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -122,14 +122,6 @@ def counted(rows: pa.Table) -> Counter[int]:
     import pyarrow.compute as pc
 
     return Counter({pair["values"]: pair["counts"] for pair in pc.value_counts(rows[ORIGIN]).to_pylist()})
-
-
-def ledger_rows(rows: list[dict[str, Any]], batch_id: str, ingested_at: datetime) -> pa.Table:
-    """Rows of the ledger: what became of each object of a batch."""
-    import pyarrow as pa
-
-    stamp = {"batch_id": batch_id, "ingested_at": _naive(ingested_at)}
-    return pa.Table.from_pylist([row | stamp for row in rows], schema=arrow_schema(TABLE_LEDGER))
 
 
 def shown(data: bytes) -> str:

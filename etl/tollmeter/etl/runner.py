@@ -1,21 +1,27 @@
-"""`run`: everything below `raw/` that has not been ingested, into the lake, exactly once."""
+"""`run`: everything that sources hold and that has not been ingested, into the lake, exactly once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing, nullcontext
+from dataclasses import dataclass, field, replace
+from itertools import count
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from tollmeter.etl.batch import Batch
+from tollmeter.etl.commit import until_committed
 from tollmeter.etl.commitments import derive_commitments
-from tollmeter.etl.discover import RawObject, list_objects
-from tollmeter.etl.lake import existing_tables, open_tables, snapshots_of
+from tollmeter.etl.discover import RawObject, Span, hour_of
+from tollmeter.etl.lake import existing_tables, open_tables
+from tollmeter.etl.ledger import Ledger, Listing, close_hours
 from tollmeter.etl.lock import etl_lock
 from tollmeter.etl.maintenance.expiry import tend
 from tollmeter.etl.maintenance.retention import whole_days
-from tollmeter.etl.plan import Ledger, Memory, Plan, plans
+from tollmeter.etl.plan import Memory, Plan, Planning, Shard, plans, sizes_for
 from tollmeter.etl.report import RunReport, Tally
 from tollmeter.etl.rollups import derive
+from tollmeter.etl.sources import Source, open_source, open_sources
 from tollmeter.model.events import utc_now
 from tollmeter.model.names import TABLE_LEDGER
 from tollmeter.model.settings import Settings
@@ -29,33 +35,122 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]
 
 
-def run(home: Home, *, progress: Progress | None = None, settings: Settings | None = None) -> RunReport:
-    """Ingest every raw object that the ledger does not hold; running twice changes nothing.
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a run is about: sources by name (none: where forwarders ship to), upload hours, shard, memory in bytes."""
+
+    sources: tuple[str, ...] = ()
+    span: Span = field(default_factory=Span)
+    shard: Shard = field(default_factory=Shard)
+    max_memory: int = 0
+
+
+def run(
+    home: Home,
+    *,
+    progress: Progress | None = None,
+    settings: Settings | None = None,
+    scope: Scope | None = None,
+    lock: bool = True,
+) -> RunReport:
+    """Ingest every raw object that the ledger does not hold; running twice, or two at once, changes nothing.
 
     A batch that an earlier run left unfinished is finished first. `progress` is told how many of how many objects are
-    done.
+    done. The lock spares two runs of one machine the same work; nothing depends on it.
 
     Raises:
         LockedError: another run is under way on this home.
         InvariantError: rows were lost or doubled; the batch is left unfinished and the ledger untouched.
         ConflictError: other writers were faster at every attempt; running again helps.
         DefinitionError: the price overlay says something that is not allowed; what was read has landed.
+        SettingError: a source is not one.
         MissingExtraError: the `etl` extra is not installed.
     """
     started = monotonic()
-    chosen = settings or Settings.load()
-    with etl_lock(home):
+    chosen, about = settings or Settings.load(), scope or Scope()
+    with etl_lock(home, str(about.shard)) if lock else nullcontext():
         tables, memory = open_tables(home, chosen.parquet_codec), Memory(home)
-        tally = Tally()
-        done = _counter(progress, len(pending_objects(home, tables.get(TABLE_LEDGER))))
-        for plan in _batches(home, tables[TABLE_LEDGER], memory):
-            memory.begin(plan)
-            tally.add(Batch(home, tables, memory, plan, chosen.environment).carry_out(done))
+        running = _Running(home, tables, memory, about, chosen, progress)
+        for source in open_sources(home, about.sources or _default(chosen), about.span):
+            with closing(source):
+                running.drain(source)
         _derive(home, tables, memory, chosen)
         tend(tables, chosen)
-    report = tally.report(monotonic() - started)
+    report = running.tally.report(monotonic() - started)
     report.check()
     return report
+
+
+@dataclass(slots=True)
+class _Running:
+    """One run over its sources."""
+
+    home: Home
+    tables: dict[str, Table]
+    memory: Memory
+    scope: Scope
+    settings: Settings
+    progress: Progress | None
+    tally: Tally = field(default_factory=Tally)
+    _done: Iterator[int] = field(default_factory=lambda: count(1))
+    _total: int = 0
+
+    def drain(self, source: Source) -> None:
+        """Ingest all that a source has, the unfinished first, and close the hours that are over."""
+        self._finish()
+        while (listing := source.find(self._ledger())).objects or source.whole_hours:
+            self._ingest(source, listing)
+            if source.whole_hours:
+                close_hours(self.tables[TABLE_LEDGER], listing, utc_now())
+                return
+        self._sweep()
+
+    def _finish(self) -> None:
+        for plan in self.memory.unfinished(self.scope.shard):
+            if self._ledger().without([{"object_key": planned.key} for planned in plan.objects]):
+                self._total += len(plan.objects)
+                self._carry_out(plan)
+            else:
+                self.memory.end(plan)  # it was killed between the last commit and this line
+
+    def _ingest(self, source: Source, listing: Listing) -> None:
+        ledger = self._ledger()
+        pending = ledger.pending(listing.objects, whole_hours=source.whole_hours)
+        mine = [found for found in pending if self.scope.shard.has(found.key)]
+        self._total += len(mine)
+        snapshot = self.tables[TABLE_LEDGER].current_snapshot()
+        how = Planning(
+            utc_now(), self.scope.shard, sizes_for(self.scope.max_memory), str(snapshot.snapshot_id if snapshot else 0)
+        )
+        waiting = {found.key for found in pending}
+        source.acknowledge({found.key for found in listing.objects if found.key not in waiting})
+        for plan in plans(mine, how):
+            self._carry_out(self.memory.begin(plan))
+            source.acknowledge({planned.key for planned in plan.objects})
+
+    def _carry_out(self, plan: Plan) -> None:
+        batch = Batch(self.home, self.tables, self.memory, plan, self.settings.environment)
+        self.tally.add(batch.carry_out(self._count))
+
+    def _sweep(self) -> None:
+        """Hours that a queue told of in part are listed once they are over: what nobody was told of is found so."""
+        for prefix in self._ledger().open_hours(utc_now()):
+            if prefix.startswith("s3://"):
+                with closing(open_source(self.home, prefix, Span())) as source:
+                    listing = source.find(Ledger(None))
+                    self._ingest(source, listing)
+                    roots = {hour.root for hour in (hour_of(prefix),) if hour}
+                    close_hours(self.tables[TABLE_LEDGER], replace(listing, complete_roots=tuple(roots)), utc_now())
+
+    def _ledger(self) -> Ledger:
+        table = self.tables[TABLE_LEDGER]
+        until_committed(table, table.refresh)
+        return Ledger(table)
+
+    def _count(self) -> None:
+        done = next(self._done)
+        if self.progress:
+            self.progress(done, max(self._total, done))
 
 
 def _derive(home: Home, tables: dict[str, Table], memory: Memory, settings: Settings) -> None:
@@ -68,29 +163,20 @@ def _derive(home: Home, tables: dict[str, Table], memory: Memory, settings: Sett
     memory.rolled_up()
 
 
-def pending_objects(home: Home, ledger: Table | None = None) -> list[RawObject]:
-    """The raw objects whose key no run has ingested, oldest first."""
-    table = ledger or existing_tables(home).get(TABLE_LEDGER)
-    return Ledger(table).pending(list_objects(home.raw))
+def _default(settings: Settings) -> tuple[str, ...]:
+    """Where forwarders ship to: a prefix of a bucket, or the home's own raw folder."""
+    return (settings.raw_url,) if settings.raw_url else ()
 
 
-def _batches(home: Home, ledger: Table, memory: Memory) -> Iterator[Plan]:
-    unfinished = memory.unfinished()
-    if unfinished and snapshots_of(ledger, unfinished.batch_id):
-        memory.end()  # it was killed between the last commit and this line
-    elif unfinished:
-        yield unfinished
-    known = Ledger(ledger)
-    yield from plans(known.pending(list_objects(home.raw)), known.digests, utc_now())
+def pending_objects(home: Home, scope: Scope | None = None) -> list[RawObject]:
+    """The raw objects that no run has ingested, oldest first; what a queue tells of is looked at, and left in it.
 
-
-def _counter(progress: Progress | None, total: int) -> Callable[[], None]:
-    count = 0
-
-    def done() -> None:
-        nonlocal count
-        count += 1
-        if progress:
-            progress(count, max(total, count))
-
-    return done
+    Raises:
+        SettingError: a source is not one.
+    """
+    about, ledger = scope or Scope(), Ledger(existing_tables(home).get(TABLE_LEDGER))
+    found = list[RawObject]()
+    for source in open_sources(home, about.sources or _default(Settings.load()), about.span):
+        with closing(source):
+            found += ledger.pending(source.find(ledger).objects, whole_hours=source.whole_hours)
+    return [each for each in found if about.shard.has(each.key)]

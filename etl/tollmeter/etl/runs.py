@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tollmeter.etl.commit import land_once
+from tollmeter.etl.commit import land_events
 from tollmeter.etl.parse import Parsed
 from tollmeter.etl.rows import event_table
 
@@ -12,12 +12,13 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
     from tollmeter.model.events import Run
+    from tollmeter.model.home import Home
 
 
-def land_run(table: Table, event: Run, batch_id: str) -> None:
-    """Append the row of a run, once per batch id.
+def land_run(home: Home, table: Table, event: Run, batch_id: str) -> None:
+    """Append the row of a run, once per id of the event.
 
     Raises:
         ConflictError: other writers were faster at every attempt.
     """
-    land_once(table, event_table([Parsed.of(event)], batch_id, event.timestamp), batch_id)
+    land_events(home, table, event_table([Parsed.of(event)], batch_id, event.timestamp), batch_id)

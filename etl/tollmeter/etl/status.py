@@ -55,7 +55,7 @@ def status(home: Home) -> LakeStatus:
     """
     tables = existing_tables(home)
     rows = [_status(home, name, table) for name, table in tables.items()]
-    return LakeStatus(rows, pending_objects(home, tables.get(TABLE_LEDGER)), _last_run(tables.get(TABLE_LEDGER)))
+    return LakeStatus(rows, pending_objects(home), _last_run(tables.get(TABLE_LEDGER)))
 
 
 def _last_run(ledger: Table | None) -> datetime | None:

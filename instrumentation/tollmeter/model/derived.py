@@ -28,13 +28,15 @@ _ROLLUPS: Final = _RC + _RR + _RL
 _H, _T = (TABLE_COMMITMENTS,), (TABLE_TOMBSTONES,)
 
 DERIVED_COLUMNS: Final[tuple[Column, ...]] = (
-    Column("object_key", "string", "", "raw object the line stands in, relative to raw/", _Q + _L, required=True),
+    Column("object_key", "string", "", "raw object the line stands in: path relative to raw/, or s3:// address; in the ledger also the start of the keys it stands for, and an asterisk", _Q + _L, required=True),
     Column("line_number", "int", "", "line in the object, from 1", _Q, required=True),
-    Column("sha256", "string", "", "digest of the object's bytes as stored", _Q + _L, required=True),
+    Column("sha256", "string", "", "digest of the object's bytes as stored; of an hour that is closed, of its keys", _Q + _L, required=True),
+    Column("objects", "int", "objects", "objects that the row stands for", _L),
+    Column("watermark", "timestamp", "UTC", "upload hours before it are closed, and have no rows of their own any more", _L),
     Column("reason", "string", "", "class of the fault: not_utf8, not_json, too_long, unreadable, unknown_kind, invalid, money", _Q, required=True),
     Column("detail", "string", "", "what was found and what was expected", _Q),
     Column("raw_text", "string", "", "the line, cut at 64 KiB; bytes that are no UTF-8 are escaped", _Q),
-    Column("lines", "int", "lines", "lines read from the object", _L, required=True),
+    Column("lines", "int", "lines", "lines read from the object or objects", _L, required=True),
     Column("landed", "int", "rows", "rows landed in the event tables", _L, required=True),
     Column("duplicates", "int", "lines", "lines whose event_id had landed before", _L, required=True),
     Column("quarantined", "int", "lines", "lines that went to quarantine", _L, required=True),

@@ -8,10 +8,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from tollmeter.etl.discover import list_objects
+from tollmeter.etl.sources.folder import raw_objects
 
 if TYPE_CHECKING:
     from tollmeter.etl.forgetting.subject import Subject
+    from tollmeter.model.home import Home
 
 _PIECE: Final = 64 << 20  # a longer line is looked at in pieces: memory stays bounded
 _CODECS: Final = {".zst": "zstd", ".gz": "gzip"}
@@ -26,10 +27,10 @@ class RawCut(NamedTuple):
     broken: bool = False
 
 
-def raw_cuts(raw: Path, subject: Subject) -> Iterator[RawCut]:
-    """The raw objects that hold lines that go, or that cannot be read to their end."""
-    for found in list_objects(raw):
-        cut = _count(found.path, subject)
+def raw_cuts(home: Home, subject: Subject) -> Iterator[RawCut]:
+    """The raw objects of a home's folder that hold lines that go, or that cannot be read to their end."""
+    for found in raw_objects(home):
+        cut = _count(home.raw / found.key, subject)
         if cut.lines or cut.broken:
             yield cut
 

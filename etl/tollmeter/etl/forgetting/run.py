@@ -122,7 +122,7 @@ def _count(home: Home, tables: dict[str, Table], subject: Subject, report: Forge
             report.rows[name] = rows
         if name in _SOURCES:
             days |= {cut.day for cut in cuts if cut.day}
-    for cut in raw_cuts(home.raw, subject):
+    for cut in raw_cuts(home, subject):
         report.raw_objects += 1
         report.raw_lines += cut.lines
     report.days = sorted(days)
@@ -178,7 +178,7 @@ class _Forgetting:
         Memory(self.home).rolled_up()
 
     def _cut_raw(self) -> None:
-        for cut in list(raw_cuts(self.home.raw, self.subject)):
+        for cut in list(raw_cuts(self.home, self.subject)):
             if cut.broken:
                 self.report.unreadable_objects.append(str(cut.path))
             if cut.lines:

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from tollmeter.etl.discover import RawObject, list_objects
+from tollmeter.etl.discover import RawObject
 from tollmeter.etl.lake import existing_tables
+from tollmeter.etl.ledger import Ledger
 from tollmeter.etl.maintenance.lock import maintenance_lock
 from tollmeter.etl.maintenance.reach import Listed, delete_paths, list_files, needed_paths
 from tollmeter.etl.maintenance.retention import cutoffs, drop_days, older_files
-from tollmeter.etl.plan import Ledger
+from tollmeter.etl.sources.folder import raw_objects
 from tollmeter.model.names import TABLE_LEDGER
 from tollmeter.model.settings import Settings
 
@@ -77,7 +78,7 @@ def vacuum(home: Home, *, dry_run: bool = False, settings: Settings | None = Non
                 report.tables.append(_remove(name, table, chosen.vacuum_grace_s, dropped))
             doomed = old_raw(home, tables, chosen)
             for found in doomed:
-                found.path.unlink(missing_ok=True)
+                (home.raw / found.key).unlink(missing_ok=True)
             _count_raw(report, doomed)
     report.seconds = monotonic() - started
     return report
@@ -97,9 +98,9 @@ def old_raw(home: Home, tables: dict[str, Table], settings: Settings) -> list[Ra
     if not settings.raw_retention_days or TABLE_LEDGER not in tables:
         return []
     before = time.time() - settings.raw_retention_days * _DAY_S
-    aged = [found for found in list_objects(home.raw) if found.path.stat().st_mtime < before]
-    pending = {found.key for found in Ledger(tables[TABLE_LEDGER]).pending(aged)} if aged else set()
-    return [found for found in aged if found.key not in pending]
+    found, ledger = raw_objects(home), Ledger(tables[TABLE_LEDGER])
+    pending = {each.key for each in ledger.pending(found) if not ledger.is_past(each)}
+    return [each for each in found if each.key not in pending and (home.raw / each.key).stat().st_mtime < before]
 
 
 def _remove(name: str, table: Table, grace_s: float, dropped: int) -> Vacuumed:

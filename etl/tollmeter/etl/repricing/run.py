@@ -146,7 +146,7 @@ def _carry_out(home: Home, tables: dict[str, Table], staged: Staged, plan: Plan,
     plan.report.check()
     derive(home, tables, memory.days())
     memory.rolled_up()
-    land_run(tables[TABLE_RUNS], _event(plan, settings.environment), plan.run_id)
+    land_run(home, tables[TABLE_RUNS], _event(plan, settings.environment), plan.run_id)
     staged.forget()
 
 
