@@ -20,6 +20,12 @@ from tollmeter.model.home import Home, LakePlace
 BUCKET = "tollmeter-lake"
 
 
+class LostAnswerError(JsonRESTError):
+    """What a client sees of an update that was made."""
+
+    code = 500
+
+
 @dataclass
 class GlueDouble:
     """What moto's Glue lacks: a stale `VersionId` is refused, as AWS does; and answers that get lost on the way.
@@ -43,7 +49,7 @@ class GlueDouble:
             done = original(response)
             self.updates.append(name)
         if self.lose_answer(name):
-            raise JsonRESTError("InternalServiceException", "the update was made, and the answer is lost")
+            raise LostAnswerError("InternalServiceException", "the update was made, and the answer is lost")
         return done
 
 

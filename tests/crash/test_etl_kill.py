@@ -9,17 +9,20 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
+from aws_lake import lake_on_aws
 
 from tollmeter import etl
 from tollmeter.etl.lake import BATCH_PROPERTY, existing_tables
+from tollmeter.etl.plan import PLANS
 from tollmeter.model.events import LlmCall, Request, encode
 from tollmeter.model.home import Home
 from tollmeter.model.ids import imported_event_id
+from tollmeter.sql.places import open_place
 
 pytestmark = pytest.mark.crash
 
@@ -33,12 +36,17 @@ EVENTS = 3000
 DIES_AFTER_COMMITS = """
 import os, signal, sys
 from pathlib import Path
-from pyiceberg.catalog.sql import SqlCatalog
 from tollmeter import etl
 from tollmeter.etl import plan
 from tollmeter.model.home import Home
+from tollmeter.model.settings import Settings
 
-left, commit, plan.PART_LINES = int(sys.argv[2]), SqlCatalog.commit_table, 2000
+if os.environ.get("TOLLMETER_LAKE_URL"):
+    from tollmeter.sql.catalogs.glue import CommitOnceCatalog as Catalog
+else:
+    from pyiceberg.catalog.sql import SqlCatalog as Catalog
+
+left, commit, plan.PART_LINES = int(sys.argv[2]), Catalog.commit_table, 2000
 
 def commit_and_die(*args, **kwargs):
     global left
@@ -48,8 +56,8 @@ def commit_and_die(*args, **kwargs):
         os.kill(os.getpid(), signal.SIGKILL)
     return done
 
-SqlCatalog.commit_table = commit_and_die
-etl.run(Home(Path(sys.argv[1])))
+Catalog.commit_table = commit_and_die
+etl.run(Home.resolve(Path(sys.argv[1])))
 """
 
 
@@ -71,9 +79,21 @@ def request(n: int) -> bytes:
     return encode(Request(**identity))  # type: ignore[arg-type]
 
 
+@pytest.fixture(params=["folder", "s3"])
+def place(request: pytest.FixtureRequest, home: Home, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
+    """A home whose lake is in a folder, or on S3 and Glue; what is started for it finds it by the environment."""
+    if request.param == "folder":
+        yield home
+        return
+    with lake_on_aws(home.path.parent, monkeypatch) as aws:
+        monkeypatch.setenv("TOLLMETER_LAKE_URL", aws.home.place.url)
+        yield aws.home
+
+
 @pytest.fixture
-def filled(home: Home) -> Home:
+def filled(place: Home) -> Home:
     """A lake with some rows, and objects that repeat them, bring new ones, and hold broken lines."""
+    home = place
     put(home, "a.jsonl", [call(n) for n in range(EVENTS // 3)])
     etl.run(home)
     put(home, "b.jsonl", [line for n in range(EVENTS // 2) for line in (call(n), request(n))])
@@ -131,11 +151,10 @@ def test_killed_right_after_a_commit(filled: Home) -> None:
 def test_killed_at_any_moment(filled: Home, turn: int) -> None:
     seed = SEED + turn
     moments = random.Random(seed)
-    plan = filled.state / "etl" / "plan.json"
     # A few kills to a batch: once it has landed, further ones would hit a run with nothing to do.
     for _ in range(KILLS_A_BATCH):
         process = start(filled, -1)
-        wait_for(plan, process)
+        wait_for_plan(filled, process)
         time.sleep(moments.uniform(0, 1.5))
         process.kill()
         process.wait(60)
@@ -144,7 +163,7 @@ def test_killed_at_any_moment(filled: Home, turn: int) -> None:
     assert {count for counts in batches(filled).values() for count in counts.values()} == {1}, f"seed {seed}"
 
 
-def wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
-    while not path.exists() and process.poll() is None and time.monotonic() < deadline:
+def wait_for_plan(home: Home, process: subprocess.Popen[bytes]) -> None:
+    state, deadline = open_place(home).state(), time.monotonic() + 60
+    while not state.names(PLANS) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)

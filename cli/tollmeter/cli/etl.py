@@ -18,7 +18,7 @@ from tollmeter.model.home import Home
 from tollmeter.sql.parameters import Parameter
 
 if TYPE_CHECKING:
-    from tollmeter.etl import LakeStatus, RepriceReport, RunReport
+    from tollmeter.etl import LakeStatus, RepriceReport, RunReport, Scope
     from tollmeter.etl.maintenance.upkeep import Upkeep
 
 etl = typer.Typer(help="Raw events into the lake.", no_args_is_help=True)
@@ -28,38 +28,68 @@ for command in (*COMMANDS, forget):
 
 @etl.command()
 def run(
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Folders, s3://bucket/prefix, or URLs of SQS queues.", show_default="raw_url, else raw/ of the home"
+        ),
+    ] = None,
     *,
+    since: Annotated[str | None, typer.Option(help="First upload hour (UTC): 2026-11-01T05:00, -6h, -30d.")] = None,
+    until: Annotated[str | None, typer.Option(help="Upload hour after the last, in the same forms.")] = None,
+    shard: Annotated[str, typer.Option(help="Which one of how many runs that share the work, such as 1/4.")] = "1/1",
+    max_memory: Annotated[
+        str | None, typer.Option(help="Memory to stay below, such as 512M.", show_default="1.5G, about")
+    ] = None,
     home: HomeOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be read, and change nothing.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Ingest what the forwarder has uploaded since the last run.
+    """Ingest what has been uploaded since the last run.
 
-    Reads every object below `raw/` that is not in the ledger, checks each line, drops what has landed before, commits
-    the rest to the Iceberg tables below `lake/` and derives the hourly rollups of the days it touched again. A line
-    that is not a valid event goes to the table `quarantine` with the reason. Run it from a scheduler, as often as you
-    like: a second run changes nothing, and a run after a crash finishes what was begun.
+    Reads every raw object that the ledger does not hold: below a folder, below a prefix of a bucket, by upload hour, or
+    told of by S3 through a queue, whose messages are deleted once their objects are in the ledger. An object is what
+    the forwarder, Firehose or a CloudWatch Logs subscription writes; plain, gzip or zstd. Checks each line, drops
+    what has landed before, commits the rest to the lake's Iceberg tables and derives the rollups of the days it touched
+    again. A line that is not a valid event goes to the table `quarantine` with the reason.
+
+    Run it from a scheduler, as often as you like, and on several machines at once: a second run changes nothing, and a
+    run after a crash finishes what was begun, on whichever machine.
 
     It ends by printing `lines read = rows landed + duplicates + quarantined`, and fails if that does not hold.
 
+    Exit code 0: done, or nothing to do. 1: a larger share of the lines than `max_quarantined_ratio` is quarantined, or
+    it failed, and running it again later finishes what was begun. 2: wrong usage.
+
     ```
     tollmeter etl run
-    tollmeter etl run --dry-run         # which objects would be read
-    tollmeter etl run --json | jq .landed
+    tollmeter etl run s3://acme-telemetry/raw --since -6h --dry-run     # which objects would be read
+    tollmeter etl run https://sqs.eu-central-1.amazonaws.com/111122223333/tollmeter-raw
+    tollmeter etl run s3://acme-telemetry/raw --shard 1/4 --json | jq .landed
     ```
     """
-    folder = Home.resolve(home)
+    from tollmeter.etl import Scope, Shard, Span
+    from tollmeter.model.settings import Settings
+
+    settings, folder = Settings.load(etl_max_memory=max_memory), Home.resolve(home)
+    span = Span(_moment("since", since), _moment("until", until))
+    scope = Scope(tuple(sources or ()), span, Shard.parse(shard), settings.etl_max_memory)
     if dry_run:
-        _print_pending(folder, as_json=as_json)
+        _print_pending(folder, scope, as_json=as_json)
         return
     from tollmeter.etl import run as run_etl
 
     with _progress() as progress:
-        report = run_etl(folder, progress=progress)
+        report = run_etl(folder, progress=progress, settings=settings, scope=scope)
+    too_many = report.quarantined > report.lines * settings.max_quarantined_ratio
     if as_json:
-        print_json({**asdict(report), "invariant_holds": report.holds})
+        print_json({**asdict(report), "invariant_holds": report.holds, "too_many_quarantined": too_many})
     else:
         _print_report(report)
+    if too_many:
+        allowed = f"{settings.max_quarantined_ratio:.1%}"
+        errors.print(f"{report.quarantined:,} of {report.lines:,} lines are quarantined, {allowed} are allowed")
+    raise typer.Exit(int(too_many))
 
 
 @etl.command()
@@ -153,16 +183,24 @@ def _progress(what: str = "raw objects") -> Iterator[Callable[[int, int], None] 
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _print_pending(home: Home, *, as_json: bool) -> None:
+def _moment(name: str, text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    found = Parameter(name, "timestamp", None, "").parse(text, datetime.now(UTC))
+    assert isinstance(found, datetime)
+    return found.replace(tzinfo=UTC)
+
+
+def _print_pending(home: Home, scope: Scope, *, as_json: bool) -> None:
     from tollmeter.etl import pending_objects
 
-    pending = pending_objects(home)
+    pending = pending_objects(home, scope)
     if as_json:
         print_json({"objects": [{"key": found.key, "bytes": found.size} for found in pending]})
         return
     for found in pending:
         typer.echo(f"{found.size:>12,} bytes  {found.key}")
-    typer.echo(f"{len(pending)} objects would be read, {sum(found.size for found in pending):,} bytes.")
+    typer.echo(f"{len(pending)} objects would be read, {sum(found.size for found in pending):,} bytes; lines unknown.")
 
 
 def _print_report(report: RunReport) -> None:

@@ -215,7 +215,7 @@ def _sum(prefix: str, rows: list[Row]) -> Row:
     counts = {name: sum(row[name] or 0 for row in rows) for name in _COUNTS}
     return {
         "object_key": prefix + _ALL,
-        "objects": sum(row["objects"] or 1 for row in rows),
+        "objects": sum(1 if row["objects"] is None else row["objects"] for row in rows),
         "watermark": None,
         "batch_id": "",
         **counts,

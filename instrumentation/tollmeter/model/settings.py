@@ -297,6 +297,10 @@ class Settings:
     endpoint_url: str = _row(
         "", TEXT, "endpoint of S3, Glue, SQS and STS for the lake, such as a VPC endpoint", env="AWS_ENDPOINT_URL"
     )
+    etl_max_memory: int = _row(0, BYTES, "memory that an etl run is to stay below, about; 0 means 1.5G")
+    max_quarantined_ratio: float = _row(
+        0.05, RATIO, "etl run ends with exit code 1 where a larger share of the lines read is quarantined"
+    )
     parquet_codec: str = _row(
         "zstd", choice("zstd", "snappy", "gzip", "none"), "Parquet compression; snappy where Redshift Spectrum reads"
     )

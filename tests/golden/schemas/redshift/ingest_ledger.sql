@@ -1,6 +1,8 @@
 CREATE TABLE IF NOT EXISTS "tollmeter_native"."ingest_ledger" (
   "object_key" VARCHAR(16384) NOT NULL,
   "sha256" VARCHAR(16384) NOT NULL,
+  "objects" BIGINT,
+  "watermark" TIMESTAMP,
   "lines" BIGINT NOT NULL,
   "landed" BIGINT NOT NULL,
   "duplicates" BIGINT NOT NULL,
