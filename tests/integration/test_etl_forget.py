@@ -151,9 +151,9 @@ def test_a_tenant_and_the_command(filled: Home) -> None:
 
 
 def test_nothing_is_cut_while_a_batch_is_unfinished(filled: Home) -> None:
-    (filled.state / "etl" / "plan.json").write_text(
-        '{"batch_id":"x","planned_at":"2026-11-01T00:00:00Z","objects":[],"part_lines":1,"part_bytes":1}'
-    )
+    plan = filled.state / "etl" / "plans" / "x.json"
+    plan.parent.mkdir(parents=True, exist_ok=True)
+    plan.write_text('{"batch_id":"x","planned_at":"2026-11-01T00:00:00Z","objects":[],"part_lines":1,"part_bytes":1}')
     with pytest.raises(DataError, match="etl run"):
         etl.forget(filled, ANN, settings=SETTINGS)
     assert len(table(filled, "llm_calls")) == 5

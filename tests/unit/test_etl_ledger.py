@@ -27,7 +27,7 @@ class Rows:
     def scan(self) -> SimpleNamespace:
         return SimpleNamespace(to_arrow=lambda: pa.Table.from_pylist(self.rows))
 
-    def append(self, added: pa.Table) -> None:
+    def append(self, added: pa.Table, snapshot_properties: dict[str, str]) -> None:
         self.rows += added.to_pylist()
 
     def overwrite(self, all_rows: pa.Table) -> None:
@@ -53,7 +53,7 @@ def ingest(table: Any, found: Iterable[RawObject], at: datetime) -> list[str]:
     pending = [each.key for each in Ledger(table).pending(listing.objects)]
     counts = {"lines": 10, "landed": 9, "duplicates": 0, "quarantined": 1, "forgotten": 0}
     stamp = {"sha256": "x", "objects": 1, "watermark": None, "ingested_at": at.replace(tzinfo=None), "batch_id": "b"}
-    record(table, [{"object_key": name, **counts, **stamp} for name in pending])
+    record(table, [{"object_key": name, **counts, **stamp} for name in pending], "b")
     close_hours(table, listing, at)
     return pending
 

@@ -17,7 +17,7 @@ from tollmeter.etl.lake import BATCH_PROPERTY, existing_tables
 from tollmeter.etl.maintenance.lock import maintenance_lock
 from tollmeter.etl.maintenance.reach import delete_paths, paths_of_snapshots
 from tollmeter.model.events import utc_now
-from tollmeter.model.names import TABLE_RUNS
+from tollmeter.model.names import TABLE_LEDGER, TABLE_RUNS
 from tollmeter.model.settings import Settings
 
 if TYPE_CHECKING:
@@ -116,8 +116,10 @@ def tend(tables: dict[str, Table], settings: Settings) -> list[Expired]:
 
 
 def ended_batches(tables: dict[str, Table]) -> set[str]:
-    """Ids of the batches that no run will come back to: those whose run has its row."""
+    """Ids of the batches that no run will come back to: those in the ledger, and whose run has its row."""
     ended: set[str] = set()
+    if ledger := tables.get(TABLE_LEDGER):
+        ended.update(ledger.scan(selected_fields=("batch_id",)).to_arrow()["batch_id"].to_pylist())
     if runs := tables.get(TABLE_RUNS):
         rows = runs.scan(
             row_filter="component IN ('etl', 'reprice')", selected_fields=("batch_id", "component")
