@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tollmeter.etl.importing.page import imports_page
 from tollmeter.model.arrow import arrow_schema
 from tollmeter.model.derived import DERIVED_TABLES
 from tollmeter.model.names import EVENT_TABLES
@@ -30,6 +31,10 @@ def held(path: Path, text: str) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_reference_page(page: str) -> None:
     held(REFERENCE / page, PAGES[page]())
+
+
+def test_imports_page() -> None:
+    held(REFERENCE.parent / "imports.md", imports_page())
 
 
 def test_overlay_schema() -> None:

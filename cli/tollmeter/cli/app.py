@@ -11,6 +11,7 @@ from tollmeter.cli.deploy import deploy
 from tollmeter.cli.doctor import doctor
 from tollmeter.cli.etl import etl
 from tollmeter.cli.forward import forward
+from tollmeter.cli.importing import import_records
 from tollmeter.cli.insights import insights
 from tollmeter.cli.prices import prices
 from tollmeter.cli.query import query
@@ -36,6 +37,7 @@ app.command()(replay)
 app.add_typer(sql, name="sql")
 app.add_typer(alarms, name="alarms")
 app.add_typer(prices, name="prices")
+etl.command(name="import")(import_records)
 app.add_typer(etl, name="etl")
 app.add_typer(insights, name="insights")
 app.add_typer(deploy, name="deploy")

@@ -116,7 +116,7 @@ COLUMNS: Final[tuple[Column, ...]] = (
     Column("usage_method", "string", "", "how estimated usage was made", (_C,)),
     Column("raw_usage", "string", "", "usage as the provider sent it, JSON cut at 4,096 characters; kept where it contradicts itself or is not understood", (_C,)),
     # time
-    Column("latency_ms", "float", "ms", "from sending the call to the end of the answer", (_C,)),
+    Column("latency_ms", "float", "ms", "from sending the call to the end of the answer; null where an import does not know it", (_C,)),
     Column("ttft_ms", "float", "ms", "until the first content, reasoning or tool-call delta", (_C,)),
     Column("output_tokens_per_s", "float", "tokens/s", "output tokens over the time after the first", (_C,)),
     # money

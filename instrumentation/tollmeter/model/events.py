@@ -137,7 +137,7 @@ class LlmCall(_Attributed, frozen=True, kw_only=True, omit_defaults=True, tag_fi
     usage_source: UsageSource = "missing"
     usage_method: Text = ""
     raw_usage: Text = ""
-    latency_ms: Millis = 0.0
+    latency_ms: Millis | None = 0.0
     ttfb_ms: Millis | None = None
     ttft_ms: Millis | None = None
     output_tokens_per_s: Number | None = None

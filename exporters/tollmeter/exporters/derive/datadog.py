@@ -44,7 +44,7 @@ def tags(dimensions: Pairs) -> list[str]:
 
 def ended_s(event: Event) -> float:
     """When what the event tells of was over, in epoch seconds."""
-    lasted = event.latency_ms if isinstance(event, LlmCall) else 0.0
+    lasted = (event.latency_ms or 0.0) if isinstance(event, LlmCall) else 0.0
     lasted = event.duration_ms if isinstance(event, Request | Run) else lasted
     return event.timestamp.timestamp() + timedelta(milliseconds=lasted).total_seconds()
 

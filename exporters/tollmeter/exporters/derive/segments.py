@@ -135,7 +135,7 @@ def _call(call: LlmCall, annotations: dict[str, Any]) -> Node:
     body = {
         "name": name_of(call.provider, "model"),
         "id": segment_id,
-        **blocks.times(call.timestamp, 0.0, call.latency_ms),
+        **blocks.times(call.timestamp, 0.0, call.latency_ms or 0.0),
         "namespace": "remote",
         **blocks.http_of_call(call),
         **blocks.outcome(

@@ -210,7 +210,7 @@ def _of_call(event: LlmCall, place: _Place) -> Span:
         name=cut(f"{event.operation} {event.request_model or event.response_model}".strip()) or "llm_call",
         kind="client",
         start_ns=place.start_ns,
-        end_ns=place.start_ns + _nanos(event.latency_ms),
+        end_ns=place.start_ns + _nanos(event.latency_ms or 0.0),
         resource=place.resource,
         attributes=_attributes(event, _OF_CALL) | _answer(event) | _texts({names.ERROR_TYPE: error}),
         failed=failed,

@@ -88,7 +88,7 @@ class Sampling:
         if request and request.duration_ms >= self.slow_ms:
             return True
         for call in trace.calls:
-            if call.status == STATUS_ERROR or call.latency_ms >= self.slow_ms:
+            if call.status == STATUS_ERROR or (call.latency_ms or 0.0) >= self.slow_ms:
                 return True
             spent += call.cost_usd or 0
         return spent >= self.expensive_usd
