@@ -282,7 +282,7 @@ def test_rollups_add_up_to_their_rows(home: Home) -> None:
     buckets: Counter[tuple[str, int]] = Counter()
     for row in rows(home, "rollup_latency_hourly"):
         buckets[row["metric"], row["bucket"]] += row["count"]
-    expected = Counter(("llm.latency_ms", bucket_of(c.latency_ms)) for c in calls)
+    expected = Counter(("llm.latency_ms", bucket_of(c.latency_ms or 0.0)) for c in calls)
     expected += Counter(("llm.ttft_ms", bucket_of(c.ttft_ms)) for c in calls if c.ttft_ms is not None)
     expected += Counter(("http.duration_ms", bucket_of(r.duration_ms)) for r in requests)
     assert buckets == expected

@@ -104,7 +104,7 @@ def test_requests_sum_their_calls() -> None:
         assert request.llm_calls == len(own) > 0
         assert request.input_tokens == sum(call.input_tokens or 0 for call in own)
         assert (request.cost_usd or 0) == sum(call.cost_usd or 0 for call in own)
-        assert request.duration_ms >= max(call.latency_ms for call in own)
+        assert request.duration_ms >= max(call.latency_ms or 0.0 for call in own)
         assert {call.trace_id for call in own} == {request.trace_id}
 
 
