@@ -36,7 +36,7 @@ def main() -> None:
         "parts": lambda: micro.measure(rounds, _progress),
         "prices": lambda: prices.measure(rounds, _progress),
         "forwarder": lambda: forwarder.measure(rounds, options.forward_rounds, _progress),
-        "etl": lambda: etl.measure(options.etl_rounds, options.rows, _progress),
+        "etl": lambda: etl.measure(_etl_sizes(options, etl.Sizes), _progress),
     }
     document: dict[str, Any] = {
         "at": f"{datetime.now(UTC):%Y-%m-%d}",
@@ -58,8 +58,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=30, help="interleaved rounds of service and parts")
     parser.add_argument("--requests", type=int, default=40, help="calls per round; five times as many pings")
     parser.add_argument("--forward-rounds", type=int, default=10, help="backlogs the forwarder works off, for each set")
-    parser.add_argument("--etl-rounds", type=int, default=5, help="interleaved rounds of the ETL")
-    parser.add_argument("--rows", type=int, default=20_000, help="rows the ETL lands per round")
+    parser.add_argument("--etl-rounds", type=int, default=3, help="interleaved rounds of the ETL")
+    parser.add_argument("--rows", type=int, default=2_000_000, help="lines the ETL lands per round")
+    parser.add_argument("--committed", type=int, help="lines landed before (default: 3/4 of --rows)")
+    parser.add_argument("--growth", type=int, nargs="*", default=(), help="lines of further runs: 1000000 10000000")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS, help="some sections alone")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--write", action="store_true", help="update docs/benchmarks.md")
@@ -67,6 +69,11 @@ def _options() -> argparse.Namespace:
     if options.write and set(options.only) != set(SECTIONS):
         parser.error("--write needs every section")
     return options
+
+
+def _etl_sizes(options: argparse.Namespace, sizes: Callable[..., Any]) -> Any:
+    committed = options.rows * 3 // 4 if options.committed is None else options.committed
+    return sizes(committed, options.rows, options.etl_rounds, options.growth)
 
 
 def _progress(message: str) -> None:

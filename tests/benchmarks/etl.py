@@ -1,128 +1,120 @@
-"""Rows per second of `tollmeter etl run`, beside DuckDB's plain copy of the same lines to Parquet."""
+"""Rows per second and memory of `tollmeter etl run`, beside DuckDB's plain copy of the same lines to Parquet."""
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
+import sys
 import tempfile
-import time
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-import duckdb
-import uuid_utils
-from benchmarks.paired import difference
+from benchmarks.memory import watched
+from benchmarks.paired import ratio
+from benchmarks.wide_rows import fields_of, wide_lines, write_objects
 
-from tollmeter import etl
-from tollmeter.model.events import LlmCall, Request, encode
+from tollmeter.etl.lake import existing_tables
 from tollmeter.model.home import Home
-from tollmeter.pricing import Usage, price
 
 TOLLMETER, DUCKDB = "tollmeter etl run", "DuckDB COPY"
-_START = datetime(2026, 11, 1, tzinfo=UTC)
-_OBJECTS = 4
+_LINES_OF_OBJECT = 250_000
+_SIDE = Path(__file__).with_name("etl_side.py")
 
 
-def measure(rounds: int, rows: int, progress: Callable[[str], None]) -> dict[str, object]:
-    """Interleaved runs over the same uncompressed lines, each into a fresh lake or file."""
-    with tempfile.TemporaryDirectory() as folder:
-        lines = Path(folder) / "raw"
-        write_raw(lines, rows)
-        warm = Path(folder) / "warm"
-        write_raw(warm, _OBJECTS)
-        _land(warm)
-        _copy(warm)
-        seconds: dict[str, list[float]] = {TOLLMETER: [], DUCKDB: []}
-        for index in range(rounds):
-            progress(f"etl: round {index + 1} of {rounds}")
-            runs = ((TOLLMETER, _land), (DUCKDB, _copy))
-            for name, run in runs if index % 2 else reversed(runs):
-                seconds[name].append(run(lines))
-    return _document(seconds, rows)
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Lines that are landed before, lines that each round lands, rounds, and lines of the runs that show growth."""
+
+    committed: int
+    rows: int
+    rounds: int
+    growth: Sequence[int] = ()
 
 
-def _document(seconds: dict[str, list[float]], rows: int) -> dict[str, object]:
-    rates = {name: [rows / value for value in values] for name, values in seconds.items()}
-    found = difference(seconds[DUCKDB], seconds[TOLLMETER])
-    result: dict[str, object] = {"rows": rows, "rounds": len(seconds[DUCKDB])}
-    result |= {name: {"rows_per_s": median(values)} for name, values in rates.items()}
-    return result | {"added_s": {"median": found.median, "low": found.low, "high": found.high}}
+def measure(sizes: Sizes, progress: Callable[[str], None]) -> dict[str, object]:
+    """Interleaved rounds, each side in a process of its own; every round begins with the same lake."""
+    with tempfile.TemporaryDirectory(prefix="tollmeter-bench-") as folder:
+        base, raw = Path(folder) / "base", Path(folder) / "raw"
+        progress("etl: 1 of the rows that are there before")
+        _write(base / "raw", 0, sizes.committed)
+        _side("etl", base)
+        _write(raw, sizes.committed - sizes.rows // 100, sizes.rows)
+        found: dict[str, list[dict[str, Any]]] = {TOLLMETER: [], DUCKDB: []}
+        for index in range(sizes.rounds):
+            progress(f"etl: round {index + 1} of {sizes.rounds}")
+            for name in (TOLLMETER, DUCKDB) if index % 2 else (DUCKDB, TOLLMETER):
+                found[name].append(_landed(base, raw) if name == TOLLMETER else _side("duckdb", raw))
+        document = _document(found, sizes) | {"bytes_per_row": _bytes_per_row(Home(base))}
+        shutil.rmtree(base)
+        growth = [_grown(Path(folder), lines, progress) for lines in sizes.growth]
+        return document | {"growth": growth}
 
 
-def write_raw(folder: Path, rows: int) -> None:
-    """Raw objects of `rows` events, half of them requests and half their calls."""
-    hour = folder / "dt=2026-11-01" / "hour=00"
-    hour.mkdir(parents=True)
-    share = rows // _OBJECTS
-    for part in range(_OBJECTS):
-        events = (_pair(index) for index in range(part * share // 2, (part + 1) * share // 2))
-        lines = b"".join(encode(call) + encode(request) for request, call in events)
-        (hour / f"{uuid_utils.uuid7()}.jsonl").write_bytes(lines)
+def _document(found: dict[str, list[dict[str, Any]]], sizes: Sizes) -> dict[str, object]:
+    result: dict[str, object] = {"committed": sizes.committed, "rows": sizes.rows, "rounds": sizes.rounds}
+    for name, runs in found.items():
+        result[name] = {
+            "rows_per_s": median(sizes.rows / run["seconds"] for run in runs),
+            "cpu_us": median(run["cpu_s"] / sizes.rows * 1e6 for run in runs),
+            "pss": max(run["pss"] for run in runs),
+            "rss": max(run["rss"] for run in runs),
+        }
+    for name, what in (("times", "seconds"), ("cpu_times", "cpu_s")):
+        times = ratio(*([run[what] for run in found[side]] for side in (TOLLMETER, DUCKDB)))
+        result[name] = {"median": times.median, "low": times.low, "high": times.high}
+    result["rollups_s"] = median(run["rollups_s"] for run in found[TOLLMETER])
+    result["duplicates"] = found[TOLLMETER][0]["duplicates"]
+    line = next(wide_lines(0, 1))
+    return result | {"line": {"bytes": len(line), "fields": len(fields_of(line))}}
 
 
-def _pair(index: int) -> tuple[Request, LlmCall]:
-    usage = Usage(input_tokens=1000 + index % 977, output_tokens=100 + index % 89, cache_read_tokens=index % 512)
-    at = _START + timedelta(seconds=index % 86_400)
-    cost = price("openai", "gpt-4o-mini", usage, at=at)
-    shared: dict[str, Any] = {
-        "timestamp": at,
-        "service": "bench",
-        "request_id": f"r-{index}",
-        "tenant_id": f"tenant-{index % 20}",
-    }
-    shared |= {"trace_id": f"{index:032x}", "route": "/chat", "environment": "bench", "instance": "i-1"}
-    request = Request(
-        event_id=str(uuid_utils.uuid7()),
-        method="POST",
-        status_code=200,
-        duration_ms=12.5 + index % 100,
-        ttfb_ms=3.25,
-        response_bytes=512,
-        llm_calls=1,
-        input_tokens=usage.input_tokens or 0,
-        output_tokens=usage.output_tokens or 0,
-        cost_usd=cost.cost_usd,
-        **shared,
-    )
-    return request, _call(shared, usage, cost.cost_usd or Decimal(0))
+def _landed(base: Path, raw: Path) -> dict[str, Any]:
+    """A run over `raw` in the lake of `base`, which is put back afterwards."""
+    kept = base.with_name("kept")
+    _copy_tree(base, kept)
+    shutil.rmtree(base / "raw")
+    shutil.copytree(raw, base / "raw", copy_function=os.link)
+    try:
+        return _side("etl", base)
+    finally:
+        shutil.rmtree(base)
+        kept.rename(base)
 
 
-def _call(shared: dict[str, Any], usage: Usage, cost: Decimal) -> LlmCall:
-    return LlmCall(
-        event_id=str(uuid_utils.uuid7()),
-        provider="openai",
-        operation="chat",
-        request_model="gpt-4o-mini",
-        response_model="gpt-4o-mini-2024-07-18",
-        http_status=200,
-        finish_reason="stop",
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,
-        cache_read_tokens=usage.cache_read_tokens,
-        usage_source="reported",
-        latency_ms=10.5,
-        cost_usd=cost,
-        cost_status="priced",
-        **shared,
-    )
+def _copy_tree(source: Path, target: Path) -> None:
+    """Data files are never written to again, so they are linked; all else is copied."""
+
+    def copied(old: str, new: str) -> None:
+        (os.link if old.endswith((".parquet", ".avro", ".jsonl")) else shutil.copy2)(old, new)
+
+    shutil.copytree(source, target, copy_function=copied)
 
 
-def _land(lines: Path) -> float:
-    with tempfile.TemporaryDirectory() as folder:
-        shutil.copytree(lines, Path(folder) / "raw")
-        start = time.perf_counter()
-        etl.run(Home(Path(folder))).check()
-        return time.perf_counter() - start
+def _grown(folder: Path, lines: int, progress: Callable[[str], None]) -> dict[str, Any]:
+    """One run into an empty lake."""
+    progress(f"etl: {lines:,} lines")
+    home = folder / "growth"
+    _write(home / "raw", 0, lines)
+    run = _side("etl", home)
+    shutil.rmtree(home)
+    return {"lines": lines} | {name: run[name] for name in ("seconds", "rollups_s", "pss", "rss")}
 
 
-def _copy(lines: Path) -> float:
-    with tempfile.TemporaryDirectory() as folder, duckdb.connect() as database:
-        start = time.perf_counter()
-        database.execute(
-            f"COPY (SELECT * FROM read_json_auto('{lines}/**/*.jsonl', format='newline_delimited')) "
-            f"TO '{folder}/out.parquet' (FORMAT parquet, COMPRESSION zstd)"
-        )
-        return time.perf_counter() - start
+def _write(folder: Path, first: int, count: int) -> None:
+    write_objects(folder, first, count, max(4, -(-count // _LINES_OF_OBJECT)))
+
+
+def _side(name: str, path: Path) -> dict[str, Any]:
+    run = watched([sys.executable, str(_SIDE), name, str(path)])
+    found: dict[str, Any] = json.loads(run.stdout)
+    return found | {"pss": run.pss, "rss": run.rss}
+
+
+def _bytes_per_row(home: Home) -> float:
+    """Parquet bytes of a row of `llm_calls`."""
+    files = [task.file for task in existing_tables(home)["llm_calls"].scan().plan_files()]
+    return sum(file.file_size_in_bytes for file in files) / sum(file.record_count for file in files)

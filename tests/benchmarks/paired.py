@@ -13,7 +13,7 @@ SEED = 20261123
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Median of paired differences with its 95 % interval."""
+    """Median of paired differences, or ratios, with its 95 % interval."""
 
     median: float
     low: float
@@ -33,6 +33,14 @@ def share(
     dice = random.Random(SEED)
     shares = sorted(_share(dice.choices(pairs, k=len(pairs))) for _ in range(RESAMPLES))
     return Difference(_share(pairs), shares[int(0.025 * RESAMPLES)], shares[int(0.975 * RESAMPLES) - 1])
+
+
+def ratio(base: Sequence[float], other: Sequence[float]) -> Difference:
+    """Median of `other / base`, round by round, with a 95 % percentile-bootstrap interval."""
+    pairs = [theirs / ours for ours, theirs in zip(base, other, strict=True)]
+    dice = random.Random(SEED)
+    medians = sorted(median(dice.choices(pairs, k=len(pairs))) for _ in range(RESAMPLES))
+    return Difference(median(pairs), medians[int(0.025 * RESAMPLES)], medians[int(0.975 * RESAMPLES) - 1])
 
 
 def _share(pairs: Sequence[tuple[float, float]]) -> float:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -27,12 +28,17 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 def checked_columns(shape: type, rows: Sequence[msgspec.Struct], now: datetime) -> tuple[dict[str, pa.Array], set[int]]:
     """The columns of some events of one shape, and the rows that need a closer look; then columns may be missing."""
     values, arrays, doubtful = value_columns(shape, rows), dict[str, Any](), set[int]()
-    for each in columns_of(TABLE_OF_SHAPE[shape]):
-        if each.name in values:
-            array, rows_in_doubt = _checked(each, values[each.name], now)
-            doubtful.update(rows_in_doubt)
-            arrays[each.name] = array
+    for each in _columns(shape):
+        array, rows_in_doubt = _checked(each, values[each.name], now)
+        doubtful.update(rows_in_doubt)
+        arrays[each.name] = array
     return arrays, doubtful
+
+
+@cache
+def _columns(shape: type) -> tuple[Column, ...]:
+    names = set(shape.__struct_fields__)  # type: ignore[attr-defined]  # a shape is a Struct
+    return tuple(each for each in columns_of(TABLE_OF_SHAPE[shape]) if each.name in names)
 
 
 def _checked(each: Column, values: Sequence[Any], now: datetime) -> tuple[pa.Array, Sequence[int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from tollmeter.model.columns import MONEY_PRECISION, MONEY_SCALE, MONEY_SUM_PRECISION, Type, columns_of
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+@cache
 def arrow_type(kind: Type) -> pa.DataType:
     """The Arrow type of a registry type; timestamps are microseconds without zone, which Spectrum reads rightly."""
     try:
@@ -33,6 +35,7 @@ def arrow_type(kind: Type) -> pa.DataType:
     return types[kind]
 
 
+@cache
 def arrow_schema(table: str) -> pa.Schema:
     """The Arrow schema of one table of the lake, event or derived.
 
