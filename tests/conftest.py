@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from tollmeter.model.home import Home
@@ -27,6 +28,10 @@ def _refuse_beyond_loopback(event: str, arguments: tuple[Any, ...]) -> None:
 
 # An audit hook cannot be undone or bypassed, by a test or a library.
 sys.addaudithook(_refuse_beyond_loopback)
+
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile("tollmeter", deadline=None)
+hypothesis.settings.load_profile("tollmeter")
 
 # They run in environments of their own, where their SDKs are.
 collect_ignore = ["sdks/drivers"]

@@ -66,7 +66,12 @@ class PriceBook:
         region: str = "",
     ) -> Cost:
         """The cost of one call; see `price`."""
-        rates = self._rates((provider, model, service_tier, resource_id, region), at)
+        key = (provider, model, service_tier, resource_id, region)
+        known = self._known.get(key)
+        try:  # as `_rates` would, without its frame
+            rates = known[2] if known is not None and known[0] <= at < known[1] else self._rates(key, at)
+        except TypeError:
+            rates = self._rates(key, at)
         if rates is not None:
             return rates.cost(usage)
         return UNPRICED if usage.is_consistent() else INCONSISTENT
