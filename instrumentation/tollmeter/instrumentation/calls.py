@@ -5,11 +5,9 @@ from __future__ import annotations
 import time
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from random import getrandbits
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import structs
-from uuid_utils import uuid7
 
 from tollmeter.instrumentation.call_line import write_ordinary
 from tollmeter.instrumentation.context import CARRIED, _current
@@ -19,7 +17,7 @@ from tollmeter.instrumentation.spend import admit, limits_in_force, settle, tota
 from tollmeter.instrumentation.text import clean_facts, clean_name, clean_text
 from tollmeter.model import names
 from tollmeter.model.events import LlmCall, Status
-from tollmeter.model.ids import imported_event_id, new_span_id, new_trace_id
+from tollmeter.model.ids import getrandbits, imported_event_id, new_event_id, new_span_id, new_trace_id
 from tollmeter.pricing import Usage
 from tollmeter.pricing.call import cost_columns, price_call
 from tollmeter.pricing.raw_usage import raw_usage
@@ -55,7 +53,7 @@ class Call:
     ) -> None:
         self.recorder = recorder
         self.context = _current.get()
-        self.call_id = str(uuid7())
+        self.call_id = new_event_id()
         self.span_id = (getrandbits(64) or 1).to_bytes(8, "big").hex()  # as `new_span_id`, without its frame
         self.facts: dict[str, Any] = {"provider": provider, "operation": operation} if facts is None else facts
         self.parent = recorder.tracing.begin_call(self)

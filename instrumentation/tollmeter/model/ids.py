@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import os
+import time
 import uuid
-from random import SystemRandom, getrandbits
+from random import Random, SystemRandom
 from typing import Final
-
-import uuid_utils
 
 _IMPORTS: Final = uuid.UUID("6f1c1a5e-0d5f-5d0e-9a39-6f3a1d1f7b11")
 _NEVER_ZERO: Final = 1 << 192 | 1 << 128  # the last bit of the trace id, and of the span id
+_MS: Final = 1_000_000
 _system = SystemRandom()
+_own: Final = Random()  # noqa: S311  ids are no secrets; the host may seed the shared one, in all workers alike
+os.register_at_fork(after_in_child=_own.seed)
+getrandbits: Final = _own.getrandbits
 
 
 def new_event_id() -> str:
-    """A UUIDv7 as 36 characters: unique, and sorted by time of creation (RFC 9562 §5.7)."""
-    return str(uuid_utils.uuid7())
+    """A UUIDv7 as 36 characters: unique, and sorted by time of creation, to a quarter of a µs (RFC 9562 §5.7, §6.2)."""
+    # Made here: with cold caches, as between two requests, a library's costs ten times as much.
+    ms, rest = divmod(time.time_ns(), _MS)
+    number = ms << 80 | 7 << 76 | (rest << 12) // _MS << 64 | 2 << 62 | getrandbits(62)
+    text = number.to_bytes(16, "big").hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def new_trace_id() -> str:
