@@ -198,7 +198,7 @@ def _forwarder(forwarder: dict[str, Any]) -> str:
         rates = (f"{row['in_per_s']:,.0f}", f"{row['out_per_s']:,.0f}")
         seconds = [f"{row[what]:.1f}" for what in ("middle_lag_s", "end_lag_s", "settled_s")]
         lags.append((name, *rates, *seconds, f"{row['core_share']:.2f}"))
-    head = f"{forwarder['drains']} backlogs for each set; {forwarder['rounds']} rounds beside the service."
+    head = f"Backlogs for each set: {forwarder['drains']}; {forwarder['rounds']} rounds beside the service."
     return f"{head}\n\n{_table(*drained)}\n{_table(*p99)}\n{_table(*lags)}"
 
 

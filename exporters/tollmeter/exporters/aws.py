@@ -31,7 +31,9 @@ def client(service: str, settings: Settings, *, attempts: int = _ATTEMPTS) -> An
     except ModuleNotFoundError as error:
         raise MissingExtraError("boto3", "aws") from error
     retries = {"mode": "standard", "total_max_attempts": attempts}
-    config = Config(connect_timeout=_CONNECT_S, read_timeout=_READ_S, retries=retries)
+    bounds = {"connect_timeout": _CONNECT_S, "read_timeout": _READ_S, "retries": retries}
+    # The service judges what it is sent; botocore would look at each event and value of a call before it does.
+    config = Config(**bounds, parameter_validation=False)
     made = boto3.client(service, region_name=settings.region or None, config=config)
     made.meta.events.register("after-call", _is_from_aws)
     return made
