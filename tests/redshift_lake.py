@@ -78,7 +78,8 @@ def _call(chance: random.Random, moment: datetime, request_id: str) -> LlmCall:
     cost = None if chance.random() < 0.2 else Decimal(chance.randrange(10**12)).scaleb(-12)
     return LlmCall(
         event_id=new_event_id(), timestamp=moment, service="chat", environment="test", request_id=request_id,
-        tenant_id=chance.choice(["acme", "zeta's", ""]), route="/chat", provider="openai", operation="chat",
+        tenant_id=chance.choice(["acme", "zeta's", ""]), team="growth", feature="search", user_id="u1",
+        session_id=f"s{chance.randrange(30)}", route="/chat", provider="openai", operation="chat",
         request_model="asked-for", response_model=chance.choice(MODELS), status=status,
         error_type="RateLimitError" if status == "error" else "", http_status=chance.choice([200, 429, None]),
         tags={"tollmeter.simulated": "ttft_ms"} if chance.random() < 0.3 else {},

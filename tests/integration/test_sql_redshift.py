@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -15,6 +16,7 @@ from redshift_data_double import DataApi, data_api
 from redshift_double import RedshiftDouble
 from redshift_lake import copy_to, filled_home, settings
 
+from tollmeter.model.derived import value_of
 from tollmeter.model.errors import QueryError, TransientError, UsageError
 from tollmeter.model.home import Home
 from tollmeter.model.settings import Settings
@@ -105,6 +107,27 @@ def test_every_view_gives_the_same_rows_as_on_duckdb(local: Engine, driver: Remo
         return sorted(found, key=lambda row: [str(value) for value in row.values()])
 
     same(rows(driver), rows(local))
+
+
+BUCKETS = """
+    WITH counted AS (
+      SELECT bucket, SUM("count") AS n FROM rollup_latency_hourly WHERE metric = 'llm.latency_ms' GROUP BY 1
+    ),
+    ranked AS (
+      SELECT bucket, SUM(n) OVER (ORDER BY bucket ROWS UNBOUNDED PRECEDING) AS below, SUM(n) OVER () AS total
+      FROM counted
+    )
+    SELECT MIN(CASE WHEN below >= CAST(:share AS DECIMAL(9, 4)) * total THEN bucket END) AS bucket FROM ranked
+"""
+
+
+@pytest.mark.parametrize("share", [0.5, 0.95, 0.99])
+def test_percentiles_of_buckets_are_within_their_error(local: Engine, driver: RemoteEngine, share: float) -> None:
+    values = sorted(local.execute("SELECT latency_ms FROM llm_calls")["latency_ms"].to_pylist())
+    exact = values[math.ceil(share * len(values)) - 1]
+    for engine in (local, driver):
+        (row,) = engine.execute(BUCKETS, {"share": str(share)}).to_pylist()
+        assert value_of(int(row["bucket"])) == pytest.approx(exact, rel=0.01)
 
 
 def test_parameters_are_bound_and_filters_hold(local: Engine, driver: RemoteEngine, api: DataApi) -> None:
