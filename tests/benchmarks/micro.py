@@ -17,11 +17,17 @@ import httpx2
 from benchmarks.cpu import SERVICE_CORE, pinned
 from benchmarks.paired import difference
 from benchmarks.worker import Worker, serve
+from fastapi import FastAPI, Response
 
 CHUNKS = 200
 COLD = ", caches cold"
+HOOKS = "middleware with trace, attribution, annotate and a step"
+FEW, MANY = "FastAPI, 8 routes", "FastAPI, 100 routes"
 PARTS = {
     "middleware": 3000,
+    HOOKS: 2000,
+    FEW: 400,
+    MANY: 400,
     "plain call": 400,
     f"stream of {CHUNKS} chunks": 60,
     f"middleware{COLD}": 60,
@@ -81,8 +87,24 @@ class _Transport(httpx2.AsyncBaseTransport):
             yield chunk
 
 
-async def _request(app: Any) -> None:
-    scope = {"type": "http", "method": "GET", "path": "/ping", "headers": [(b"host", b"x")], "query_string": b""}
+_PLAIN = ((b"host", b"x"),)
+_TRACED = (
+    *_PLAIN,
+    (b"traceparent", b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+    (b"x-tenant-id", b"acme"),
+    (b"x-user-id", b"user-17"),
+)
+
+
+async def _request(app: Any, headers: tuple[tuple[bytes, bytes], ...] = _PLAIN) -> None:
+    scope: dict[str, Any] = {
+        "type": "http",
+        "method": "GET",
+        "path": "/ping",
+        "headers": list(headers),
+        "query_string": b"",
+    }
+    scope |= {"http_version": "1.1", "scheme": "http", "root_path": "", "client": None, "server": None}
 
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": b"", "more_body": False}
@@ -91,6 +113,19 @@ async def _request(app: Any) -> None:
         return
 
     await app(scope, receive, send)
+
+
+def _routed(count: int) -> FastAPI:
+    """An app whose last route is the one asked for."""
+    app = FastAPI()
+
+    async def answer() -> Response:
+        return Response(b"ok")
+
+    for number in range(count - 1):
+        app.get(f"/other-{number}/{{item}}")(answer)
+    app.get("/ping")(answer)
+    return app
 
 
 async def _call(client: httpx2.AsyncClient, body: bytes) -> None:
@@ -123,14 +158,28 @@ async def _timed_cold(turn: Callable[[], Awaitable[None]], count: int) -> float:
 
 def _worker(variant: str, home: str) -> None:
     app: Any = _app
+    hooked: Any = _app
+    few, many = _routed(8), _routed(100)
     if variant == "lean":
-        from tollmeter.instrumentation import instrument
+        from tollmeter.instrumentation import annotate, instrument, step
 
-        app = instrument(_app, mode="lean", home=home, service="micro")
+        async def using(scope: Any, receive: Any, send: Any) -> None:
+            annotate(feature="chat")
+            with step("look up"):
+                await _app(scope, receive, send)
+
+        common: dict[str, Any] = {"mode": "lean", "home": home, "service": "micro"}
+        app = instrument(_app, **common)
+        hooked = instrument(using, headers={"tenant_id": "x-tenant-id", "user_id": "x-user-id"}, **common)
+        instrument(few, **common)
+        instrument(many, **common)
     client = httpx2.AsyncClient(transport=_Transport())
     plain, stream = b'{"model": "gpt-4o-mini"}', b'{"model": "gpt-4o-mini", "stream": true}'
     turns: dict[str, Callable[[], Awaitable[None]]] = {
         "middleware": lambda: _request(app),
+        HOOKS: lambda: _request(hooked, _TRACED),
+        FEW: lambda: _request(few),
+        MANY: lambda: _request(many),
         "plain call": lambda: _call(client, plain),
         f"stream of {CHUNKS} chunks": lambda: _call(client, stream),
     }
