@@ -104,6 +104,26 @@ def test_a_span_of_hours_and_a_dry_run(aws: AwsLake, monkeypatch: pytest.MonkeyP
     assert (rest.objects, rest.landed) == (2, 2)
 
 
+def test_the_events_of_runs_as_lines_that_metrics_are_made_of(home: Home) -> None:
+    def told(*arguments: str) -> list[dict[str, Any]]:
+        done = CliRunner().invoke(app, ["etl", "run", *arguments, "--emf", "--home", str(home.path)])
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    home.raw.mkdir(parents=True)
+    (home.raw / "a.jsonl").write_bytes(calls([1, 1, 2]))
+    (batch,) = told()
+    assert (batch["tollmeter.rows_landed"], batch["tollmeter.duplicates"], batch["tollmeter.quarantined"]) == (2, 1, 0)
+    assert batch["tollmeter.lag_ms"] >= 0
+    assert {each["Namespace"] for each in batch["_aws"]["CloudWatchMetrics"]} == {"Tollmeter"}
+    (idle,) = told()
+    assert (idle["tollmeter.runs"], idle["tollmeter.rows_landed"]) == (1, 0)
+    (home.raw / "b.jsonl").write_bytes(calls([3]))
+    (home.state / "etl.lock").unlink()
+    (home.state / "etl.lock").mkdir()
+    (failed,) = told()
+    assert (failed["tollmeter.failed_runs"], failed["error_type"]) == (1, "IsADirectoryError")
+
+
 def test_too_many_quarantined_lines_are_a_finding(home: Home) -> None:
     home.raw.mkdir(parents=True)
     (home.raw / "a.jsonl").write_bytes(calls(range(9)) + b"broken\n")

@@ -20,6 +20,8 @@ from tollmeter.sql.parameters import Parameter
 if TYPE_CHECKING:
     from tollmeter.etl import LakeStatus, RepriceReport, RunReport, Scope
     from tollmeter.etl.maintenance.upkeep import Upkeep
+    from tollmeter.model.events import Run
+    from tollmeter.model.settings import Settings
 
 etl = typer.Typer(help="Raw events into the lake.", no_args_is_help=True)
 for command in (*COMMANDS, forget):
@@ -43,6 +45,9 @@ def run(
     ] = None,
     home: HomeOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be read, and change nothing.")] = False,
+    emf: Annotated[
+        bool, typer.Option("--emf", help="Print the run's events as lines that CloudWatch Logs makes metrics of.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Ingest what has been uploaded since the last run.
@@ -66,6 +71,7 @@ def run(
     tollmeter etl run s3://acme-telemetry/raw --since -6h --dry-run     # which objects would be read
     tollmeter etl run https://sqs.eu-central-1.amazonaws.com/111122223333/tollmeter-raw
     tollmeter etl run s3://acme-telemetry/raw --shard 1/4 --json | jq .landed
+    tollmeter etl run --emf             # in a scheduled container: lag, rows, duplicates, quarantined for alarms
     ```
     """
     from tollmeter.etl import Scope, Shard, Span
@@ -79,12 +85,13 @@ def run(
         return
     from tollmeter.etl import run as run_etl
 
+    told = _emf_printer(settings) if emf else None
     with _progress() as progress:
-        report = run_etl(folder, progress=progress, settings=settings, scope=scope)
+        report = run_etl(folder, progress=progress, settings=settings, scope=scope, told=told)
     too_many = report.quarantined > report.lines * settings.max_quarantined_ratio
     if as_json:
         print_json({**asdict(report), "invariant_holds": report.holds, "too_many_quarantined": too_many})
-    else:
+    elif not emf:
         _print_report(report)
     if too_many:
         allowed = f"{settings.max_quarantined_ratio:.1%}"
@@ -181,6 +188,13 @@ def _progress(what: str = "raw objects") -> Iterator[Callable[[int, int], None] 
     with Progress(*columns, console=errors, transient=True) as bar:
         task = bar.add_task("", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _emf_printer(settings: Settings) -> Callable[[Run], None]:
+    from tollmeter.model.emf import EventLines
+
+    lines = EventLines(settings)
+    return lambda event: typer.echo(lines.encode(event), nl=False)
 
 
 def _moment(name: str, text: str | None) -> datetime | None:

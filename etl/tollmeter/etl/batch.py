@@ -20,7 +20,7 @@ from tollmeter.etl.opening import Opened, Opener
 from tollmeter.etl.read import Part, read_parts
 from tollmeter.etl.report import Tally
 from tollmeter.etl.rows import counted
-from tollmeter.etl.runs import land_run
+from tollmeter.etl.runs import COMPONENT, COUNTS, land_run
 from tollmeter.etl.tombstones import Tombstones
 from tollmeter.model.errors import InvariantError
 from tollmeter.model.events import Run
@@ -41,9 +41,7 @@ if TYPE_CHECKING:
     from tollmeter.etl.plan import Memory, Plan
     from tollmeter.model.home import Home
 
-COMPONENT: Final = "etl"
 _EVENTS_IN_ORDER: Final = (TABLE_EVALUATIONS, TABLE_RUNS, TABLE_REQUESTS, TABLE_LLM_CALLS)
-_COUNTS: Final = ("objects", "bytes", "lines", "landed", "duplicates", "quarantined", "forgotten")
 _ROLLED_UP: Final = (TABLE_REQUESTS, TABLE_LLM_CALLS)
 
 
@@ -63,6 +61,7 @@ class Batch:
     quarantined: Counter[int] = field(default_factory=Counter)
     forgotten: Counter[int] = field(default_factory=Counter)
     digests: dict[int, str] = field(default_factory=dict)
+    event: Run | None = None
 
     def carry_out(self, done: Callable[[], None]) -> Tally:
         """Read, land and account for all objects of the plan; what an earlier attempt committed is not redone.
@@ -151,8 +150,8 @@ class Batch:
     def _record_run(self, seconds: float) -> None:
         """The run's own row, beside the rows it landed and not among them."""
         report = self.tally.report(seconds)
-        counts = {name: getattr(report, name) for name in _COUNTS}
-        event = Run(
+        counts = {name: getattr(report, name) for name in COUNTS}
+        self.event = Run(
             event_id=imported_event_id("tollmeter.etl", self.plan.batch_id),
             timestamp=self.plan.planned_at,
             service="tollmeter",
@@ -162,7 +161,7 @@ class Batch:
             counts=counts,
             lag_ms=self._lag_ms(),
         )
-        land_run(self.home, self.tables[TABLE_RUNS], event, self.plan.batch_id)
+        land_run(self.home, self.tables[TABLE_RUNS], self.event, self.plan.batch_id)
 
     def _end(self) -> None:
         stamp = {"ingested_at": self.plan.planned_at.replace(tzinfo=None), "batch_id": self.plan.batch_id}

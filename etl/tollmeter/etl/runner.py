@@ -21,8 +21,9 @@ from tollmeter.etl.maintenance.retention import whole_days
 from tollmeter.etl.plan import Memory, Plan, Planning, Shard, plans, sizes_for
 from tollmeter.etl.report import RunReport, Tally
 from tollmeter.etl.rollups import derive
+from tollmeter.etl.runs import run_without_batch
 from tollmeter.etl.sources import Source, open_source, open_sources
-from tollmeter.model.events import utc_now
+from tollmeter.model.events import Run, utc_now
 from tollmeter.model.names import TABLE_LEDGER
 from tollmeter.model.settings import Settings
 from tollmeter.pricing.book import open_book
@@ -52,11 +53,13 @@ def run(
     settings: Settings | None = None,
     scope: Scope | None = None,
     lock: bool = True,
+    told: Callable[[Run], None] | None = None,
 ) -> RunReport:
     """Ingest every raw object that the ledger does not hold; running twice, or two at once, changes nothing.
 
     A batch that an earlier run left unfinished is finished first. `progress` is told how many of how many objects are
-    done. The lock spares two runs of one machine the same work; nothing depends on it.
+    done, `told` the event of each batch, or of a run that had none or failed. The lock spares two runs of one machine
+    the same work; nothing depends on it.
 
     Raises:
         LockedError: another run is under way on this home.
@@ -66,11 +69,36 @@ def run(
         SettingError: a source is not one.
         MissingExtraError: the `etl` extra is not installed.
     """
-    started = monotonic()
-    chosen, about = settings or Settings.load(), scope or Scope()
+    started, chosen, tell = monotonic(), settings or Settings.load(), told or _nobody
+    try:
+        report = _ingest_all(home, _Wish(scope or Scope(), chosen, progress, tell), lock=lock)
+    except Exception as error:
+        tell(run_without_batch(chosen.environment, monotonic() - started, error))
+        raise
+    if not report.objects:
+        tell(run_without_batch(chosen.environment, monotonic() - started))
+    return report
+
+
+def _nobody(event: Run) -> None:
+    del event
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What the caller of a run asked for."""
+
+    scope: Scope
+    settings: Settings
+    progress: Progress | None
+    told: Callable[[Run], None]
+
+
+def _ingest_all(home: Home, wish: _Wish, *, lock: bool) -> RunReport:
+    started, chosen, about = monotonic(), wish.settings, wish.scope
     with etl_lock(home, str(about.shard)) if lock else nullcontext():
         tables, memory = open_tables(home, chosen.parquet_codec), Memory(home)
-        running = _Running(home, tables, memory, about, chosen, progress)
+        running = _Running(home, tables, memory, wish)
         for source in open_sources(home, about.sources or _default(chosen), about.span):
             with closing(source):
                 running.drain(source)
@@ -88,9 +116,7 @@ class _Running:
     home: Home
     tables: dict[str, Table]
     memory: Memory
-    scope: Scope
-    settings: Settings
-    progress: Progress | None
+    wish: _Wish
     tally: Tally = field(default_factory=Tally)
     _done: Iterator[int] = field(default_factory=lambda: count(1))
     _total: int = 0
@@ -106,7 +132,7 @@ class _Running:
         self._sweep()
 
     def _finish(self) -> None:
-        for plan in self.memory.unfinished(self.scope.shard):
+        for plan in self.memory.unfinished(self.wish.scope.shard):
             if self._ledger().without([{"object_key": planned.key} for planned in plan.objects]):
                 self._total += len(plan.objects)
                 self._carry_out(plan)
@@ -116,11 +142,14 @@ class _Running:
     def _ingest(self, source: Source, listing: Listing) -> None:
         ledger = self._ledger()
         pending = ledger.pending(listing.objects, whole_hours=source.whole_hours)
-        mine = [found for found in pending if self.scope.shard.has(found.key)]
+        mine = [found for found in pending if self.wish.scope.shard.has(found.key)]
         self._total += len(mine)
         snapshot = self.tables[TABLE_LEDGER].current_snapshot()
         how = Planning(
-            utc_now(), self.scope.shard, sizes_for(self.scope.max_memory), str(snapshot.snapshot_id if snapshot else 0)
+            utc_now(),
+            self.wish.scope.shard,
+            sizes_for(self.wish.scope.max_memory),
+            str(snapshot.snapshot_id if snapshot else 0),
         )
         waiting = {found.key for found in pending}
         source.acknowledge({found.key for found in listing.objects if found.key not in waiting})
@@ -129,8 +158,10 @@ class _Running:
             source.acknowledge({planned.key for planned in plan.objects})
 
     def _carry_out(self, plan: Plan) -> None:
-        batch = Batch(self.home, self.tables, self.memory, plan, self.settings.environment)
+        batch = Batch(self.home, self.tables, self.memory, plan, self.wish.settings.environment)
         self.tally.add(batch.carry_out(self._count))
+        if batch.event:
+            self.wish.told(batch.event)
 
     def _sweep(self) -> None:
         """Hours that a queue told of in part are listed once they are over: what nobody was told of is found so."""
@@ -149,8 +180,8 @@ class _Running:
 
     def _count(self) -> None:
         done = next(self._done)
-        if self.progress:
-            self.progress(done, max(self._total, done))
+        if self.wish.progress:
+            self.wish.progress(done, max(self._total, done))
 
 
 def _derive(home: Home, tables: dict[str, Table], memory: Memory, settings: Settings) -> None:

@@ -141,6 +141,12 @@ METRICS: Final[tuple[Metric, ...]] = (
         Metric(f"tollmeter.dropped_{reason}", "Count", "counter", KIND_RUN, _SINK, meaning, f"counts.dropped_{reason}")
         for reason, meaning in DROP_REASONS.items()
     ),
+    Metric("tollmeter.objects_read", "Count", "counter", KIND_RUN, _RUN, "raw objects an etl run read", "counts.objects"),
+    Metric("tollmeter.bytes_read", "Bytes", "counter", KIND_RUN, _RUN, "their stored size", "counts.bytes"),
+    Metric("tollmeter.lines_read", "Count", "counter", KIND_RUN, _RUN, "lines they held", "counts.lines"),
+    Metric("tollmeter.rows_landed", "Count", "counter", KIND_RUN, _RUN, "rows an etl run landed", "counts.landed"),
+    Metric("tollmeter.duplicates", "Count", "counter", KIND_RUN, _RUN, "lines whose event had landed before", "counts.duplicates"),
+    Metric("tollmeter.quarantined", "Count", "counter", KIND_RUN, _RUN, "lines that went to quarantine", "counts.quarantined"),
     Metric("tollmeter.torn_lines", "Count", "counter", KIND_RUN, _RUN, "lines whose end was lost with their writer", "counts.torn_lines"),
 )  # fmt: skip
 
