@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pytest
 
+from tollmeter.etl import commit
 from tollmeter.etl.commit import ATTEMPTS, land_events, land_once, until_committed
 from tollmeter.etl.lake import open_tables
 from tollmeter.etl.parse import Parsed
@@ -55,9 +56,10 @@ def test_what_is_marked_with_the_batch_is_not_appended_again(home: Home) -> None
     assert tokens(tables[1].scan().to_arrow()) == [1]
 
 
-def test_endless_conflicts_end_with_an_error_that_names_the_table(home: Home) -> None:
+def test_endless_conflicts_end_with_an_error_that_names_the_table(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     from pyiceberg.exceptions import CommitFailedException
 
+    monkeypatch.setattr(commit, "_LONGEST_PAUSE_S", 0.01)
     table = open_tables(home, "zstd")[TABLE]
     attempts: list[int] = []
 

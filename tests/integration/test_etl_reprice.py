@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from tollmeter import etl
 from tollmeter.cli.app import app
-from tollmeter.etl import datafiles, rewrite
+from tollmeter.etl import commit, datafiles, rewrite
 from tollmeter.etl.commit import ATTEMPTS
 from tollmeter.etl.lake import existing_tables
 from tollmeter.etl.repricing import RepriceReport, reprice
@@ -367,6 +367,7 @@ def test_an_overtaken_writer_looks_again(home: Home, monkeypatch: pytest.MonkeyP
 def test_endless_conflicts_end_and_the_next_run_finishes(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     from pyiceberg.exceptions import CommitFailedException
 
+    monkeypatch.setattr(commit, "_LONGEST_PAUSE_S", 0.01)
     land(home, [call(0), request(0)])
     attempts: list[int] = []
 

@@ -24,7 +24,7 @@ from tollmeter.etl.lake import existing_tables
 from tollmeter.etl.sources import sqs
 from tollmeter.model.errors import SettingError
 from tollmeter.model.events import LlmCall, encode, utc_now
-from tollmeter.model.home import Home
+from tollmeter.model.home import Home, LakePlace
 from tollmeter.model.ids import imported_event_id
 
 START = datetime(2026, 11, 1, 22, tzinfo=UTC)
@@ -136,28 +136,47 @@ def test_too_many_quarantined_lines_are_a_finding(home: Home) -> None:
         etl.Shard.parse("5/4")
 
 
-def test_four_shards_at_once_and_two_runs_of_the_same(aws: AwsLake) -> None:
-    for number in range(8):
-        content = calls(range(number * 5, number * 5 + 10)) + b"broken %d\n" % number
-        aws.put(f"raw/dt=2026-11-03/hour=0{number}/a", content)
-    place = aws.home.place
-    fixed = [place.url, place.region, place.endpoint, f"s3://{BUCKET}/raw"]
-    shards = ["1/4", "2/4", "3/4", "4/4", "1/4", "1/1"]
+def at_once(home: Home, source: str, shards: list[str]) -> None:
+    """Runs without any lock, each of a home of its own; what each says must add up, and the lake must be right."""
+    place = home.place
+    fixed = [place.url, place.region, place.endpoint, source]
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", RUN, str(aws.home.path.with_name(f"home-{n}")), *fixed, shard],
-            stdout=subprocess.PIPE,
+            [sys.executable, "-c", RUN, str(home.path.with_name(f"home-{n}")), *fixed, shard], stdout=subprocess.PIPE
         )
         for n, shard in enumerate(shards)
     ]
     counts = [[int(text) for text in process.communicate(timeout=400)[0].split()] for process in processes]
     assert [process.returncode for process in processes] == [0] * len(shards)
     assert all(lines == landed + duplicates + faults for lines, landed, duplicates, faults in counts)
-    assert landed(aws.home) == list(range(45))
-    quarantine = [row["raw_text"] for row in rows(aws.home, "quarantine")]
+    assert landed(home) == list(range(45))
+    quarantine = [row["raw_text"] for row in rows(home, "quarantine")]
     assert sorted(quarantine) == [f"broken {number}" for number in range(8)]
-    assert etl.run(aws.home, scope=RAW).objects == 0
+    assert etl.run(home, scope=Scope((source,))).objects == 0
+
+
+def objects() -> dict[str, bytes]:
+    return {
+        f"raw/dt=2026-11-03/hour=0{number}/a": calls(range(number * 5, number * 5 + 10)) + b"broken %d\n" % number
+        for number in range(8)
+    }
+
+
+def test_four_shards_at_once_and_two_runs_of_the_same(aws: AwsLake) -> None:
+    for key, content in objects().items():
+        aws.put(key, content)
+    at_once(aws.home, f"s3://{BUCKET}/raw", ["1/4", "2/4", "3/4", "4/4", "1/4", "1/1"])
     assert aws.glue.refused, "no two of them ever met"
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_runs_at_once_on_one_folder_and_sqlite(tmp_path: Path, count: int) -> None:
+    for key, content in objects().items():
+        path = tmp_path / key
+        path.parent.mkdir(parents=True)
+        path.write_bytes(content)
+    home = Home(tmp_path / "home", LakePlace(url=str(tmp_path / "lake")))
+    at_once(home, str(tmp_path / "raw"), ["1/1"] * count)
 
 
 @pytest.mark.parametrize("table", ["llm_calls", "quarantine", "ingest_ledger", "runs"])
