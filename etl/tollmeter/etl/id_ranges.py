@@ -35,13 +35,26 @@ def files_that_may_hold(table: Table, ids: pa.ChunkedArray) -> list[str]:
     snapshot = table.current_snapshot()
     if snapshot is None or not len(ids):
         return []
-    wanted = sorted(each.encode() for each in ids.to_pylist())
+    wanted = _Sorted(ids.combine_chunks())
     return [
         local_path(found.path)
         for manifest in snapshot.manifests(table.io)
         for found in _ranges(table, manifest)
         if bisect_left(wanted, found.lowest) < bisect_right(wanted, found.highest)
     ]
+
+
+class _Sorted:
+    """Texts in order, of which a search looks at a few: a list of them all would take longer than the search."""
+
+    def __init__(self, texts: pa.StringArray) -> None:
+        self._texts = texts.sort()
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def __getitem__(self, place: int) -> bytes:
+        return str(self._texts[place].as_py()).encode()
 
 
 def _ranges(table: Table, manifest: ManifestFile) -> list[_IdRange]:
