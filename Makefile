@@ -21,8 +21,8 @@ setup: .venv/.installed ## Create .venv and install everything for development
 
 .PHONY: apt
 apt: ## Install what the browser and Redshift suites need from Debian (as root)
-	command -v chromium >/dev/null && command -v chromedriver >/dev/null && test -x /usr/lib/postgresql/15/bin/initdb || \
-	  (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium chromium-driver postgresql-15 >/dev/null)
+	command -v chromium >/dev/null && command -v chromedriver >/dev/null && test -n "$$(ls /usr/lib/postgresql/*/bin/initdb 2>/dev/null)" || \
+	  (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium chromium-driver postgresql >/dev/null)
 
 .PHONY: demo
 demo: setup ## Two months of history, a live replay, the ETL, alarms and the dashboard (ARGS=--no-serve stops before it)

@@ -1,4 +1,4 @@
-"""Redshift on loopback: the real driver talks to a relay, the relay to PostgreSQL 15 in a folder of its own.
+"""Redshift on loopback: the real driver talks to a relay, the relay to PostgreSQL in a folder of its own.
 
 The relay does what PostgreSQL cannot be told otherwise: it drops Redshift's startup parameters, answers with Redshift's
 server version, and rewrites what PostgreSQL lacks (`REWRITES`). All else reaches PostgreSQL as the driver sent it.
@@ -22,7 +22,9 @@ from pathlib import Path
 import sqlglot
 
 USER, PASSWORD, DATABASE = "tollmeter", "Made-up-1", "analytics"
-_BINARIES = Path("/usr/lib/postgresql/15/bin")
+_OLDEST = 15  # the first with REGEXP_SUBSTR
+_FOUND = {int(path.name): path / "bin" for path in Path("/usr/lib/postgresql").glob("[0-9]*") if path.name.isdigit()}
+_BINARIES = _FOUND.get(max(_FOUND, default=0), Path())
 _UNPRIVILEGED = "nobody"  # PostgreSQL refuses to run as root
 _KEPT = (b"user", b"database")
 _SHIMS = "CREATE VIEW svv_roles AS SELECT rolname::varchar AS role_name FROM pg_roles;"
@@ -62,7 +64,8 @@ class RedshiftDouble:
 
 def missing() -> str:
     """Why there can be no double here, or nothing."""
-    return "" if (_BINARIES / "initdb").exists() else "no PostgreSQL 15 on this machine: make apt installs it"
+    there = max(_FOUND, default=0) >= _OLDEST and (_BINARIES / "initdb").exists()
+    return "" if there else f"no PostgreSQL {_OLDEST} or later on this machine: make apt installs it"
 
 
 @contextmanager

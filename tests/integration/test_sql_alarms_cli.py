@@ -129,7 +129,7 @@ def test_parquet_is_written_to_a_file_with_its_types(run: Run, lake: str, tmp_pa
 def test_what_would_be_deployed_or_run_is_shown(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     role = "arn:aws:iam::123456789012:role/spectrum"
     monkeypatch.setenv("TOLLMETER_REDSHIFT_EXTERNAL_SCHEMA", "spectrum_lake")
-    monkeypatch.setenv("TOLLMETER_REDSHIFT_GLUE_DATABASE", "ai_platform_lake")
+    monkeypatch.setenv("TOLLMETER_GLUE_DATABASE", "ai_platform_lake")
     monkeypatch.setenv("TOLLMETER_REDSHIFT_IAM_ROLE", role)
     code, out, _ = run("sql", "deploy", "--dry-run", "--json")
     statements = [one["sql"] for one in json.loads(out)]

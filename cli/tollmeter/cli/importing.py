@@ -45,18 +45,19 @@ def import_records(
     from tollmeter.model.settings import Settings
     from tollmeter.pricing.book import open_book
 
-    book = open_book(overlay or Settings.load().price_overlay)
+    settings = Settings.load()
+    book = open_book(overlay or settings.price_overlay)
     folder = Home.resolve(home)
     with progress_bar("bytes read") as progress:
         report = import_files(folder, source, paths, book, service=service, dry_run=dry_run, progress=progress)
     if as_json:
         print_json(report.document())
     else:
-        _print(report, dry_run=dry_run)
+        _print(report, f" {folder.raw}" if settings.raw_url else "", dry_run=dry_run)
     raise typer.Exit(int(bool(report.bad)))
 
 
-def _print(report: ImportReport, *, dry_run: bool) -> None:
+def _print(report: ImportReport, raw: str, *, dry_run: bool) -> None:
     would = "would be" if dry_run else "were"
     typer.echo(f"{report.records:,} records of {report.files} files: {report.events:,} events {would} written")
     for reason, records in sorted(report.skipped.items()):
@@ -66,4 +67,5 @@ def _print(report: ImportReport, *, dry_run: bool) -> None:
     for example in report.examples:
         typer.echo(f"  {example}")
     if report.objects:
-        typer.echo("`tollmeter etl run` lands them.")
+        # Where runs read a bucket, the folder has to be named.
+        typer.echo(f"`tollmeter etl run{raw}` lands them.")

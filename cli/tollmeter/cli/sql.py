@@ -100,11 +100,12 @@ def deploy(
 ) -> None:
     """Make in Redshift what queries read: external schema, views, and the role that may read them.
 
-    Names, the Glue database and the IAM role come from the settings `TOLLMETER_REDSHIFT_*` (docs/redshift.md).
+    Names and the IAM role come from the settings `TOLLMETER_REDSHIFT_*`, the Glue database from
+    `TOLLMETER_GLUE_DATABASE` (docs/redshift.md).
     Deploying again changes nothing; after a fault it goes on.
 
     ```
-    export TOLLMETER_REDSHIFT_WORKGROUP=ai-platform-workgroup TOLLMETER_REDSHIFT_GLUE_DATABASE=ai_platform_lake
+    export TOLLMETER_REDSHIFT_WORKGROUP=ai-platform-workgroup TOLLMETER_GLUE_DATABASE=ai_platform_lake
     tollmeter sql deploy --dry-run
     tollmeter sql deploy
     ```

@@ -292,7 +292,7 @@ class Settings:
         choice("auto", "sqlite", "glue"),
         "the lake's Iceberg catalog: a SQLite file, or AWS Glue; auto takes glue where the lake is on S3",
     )
-    glue_database: str = _row("tollmeter", TEXT, "Glue database of the lake's tables")
+    glue_database: str = _row("tollmeter", TEXT, "Glue database of the lake's tables, such as ai_platform_lake")
     role_arn: str = _row("", TEXT, "IAM role that the lake and its sources are read and written under; empty: our own")
     endpoint_url: str = _row(
         "", TEXT, "endpoint of S3, Glue, SQS and STS for the lake, such as a VPC endpoint", env="AWS_ENDPOINT_URL"
@@ -359,9 +359,6 @@ class Settings:
     redshift_spectrum_schema: str = _row("spectrum_schema", TEXT, "schema of the view raw_requests")
     redshift_native_schema: str = _row(
         "tollmeter_native", TEXT, "schema of native tables, for those who copy into them"
-    )
-    redshift_glue_database: str = _row(
-        "tollmeter", TEXT, "database of the Glue catalog that holds the lake, such as ai_platform_lake"
     )
     redshift_iam_role: str = _row(
         "default", TEXT, "ARN of the role Redshift reads and writes S3 with; default is the one set for it"

@@ -23,7 +23,6 @@ VIEW_RAW: Final = "raw_requests"
 _PREFIX: Final = "redshift_"
 _VALUES: Final = (
     "external_schema",
-    "glue_database",
     "iam_role",
     "schema",
     "spectrum_schema",
@@ -46,7 +45,8 @@ class Step:
 
 def values_of(settings: Settings) -> dict[str, str]:
     """What the settings say of values that statements take, by the value's name."""
-    return {name: getattr(settings, _PREFIX + name) for name in _VALUES}
+    known = {name: getattr(settings, _PREFIX + name) for name in _VALUES}
+    return known | {"glue_database": settings.glue_database}
 
 
 def steps_of(settings: Settings, *, native: bool = False, recreate: bool = False) -> list[Step]:
