@@ -22,10 +22,12 @@ from tollmeter.cli.app import app
 from tollmeter.etl import Scope, Span, commit
 from tollmeter.etl.lake import existing_tables
 from tollmeter.etl.sources import sqs
+from tollmeter.model.emf import EventLines
 from tollmeter.model.errors import SettingError
-from tollmeter.model.events import LlmCall, encode, utc_now
+from tollmeter.model.events import LlmCall, decode, encode, utc_now
 from tollmeter.model.home import Home, LakePlace
 from tollmeter.model.ids import imported_event_id
+from tollmeter.model.settings import Settings
 
 START = datetime(2026, 11, 1, 22, tzinfo=UTC)
 HOUR = "raw/dt=2026-11-03/hour=07"
@@ -84,9 +86,17 @@ def test_objects_by_upload_hour_of_several_accounts_and_late_ones(aws: AwsLake) 
     assert (report.objects, report.landed, report.duplicates, report.quarantined) == (1, 1, 1, 1)
     assert landed(aws.home) == [1, 2, 3, 4, 5, 6, 7]
     assert [row["object_key"] for row in rows(aws.home, "quarantine")] == [f"s3://{BUCKET}/{HOUR}/late"]
-    run = max(rows(aws.home, "runs"), key=lambda row: row["timestamp"])
-    assert json.loads(run["counts"])["bytes"] == len(calls([1, 7])) + 7
-    assert run["lag_ms"] >= 0
+    for key, n in {f"{HOUR}/new": 11, "raw/111122223333/dt=2026-11-03/hour=09/n": 12, "raw/new": 13}.items():
+        aws.put(key, calls([n]))
+    subscription: dict[str, Any] = {"messageType": "DATA_MESSAGE", "logEvents": [{"message": "START RequestId: 1"}]}
+    subscription["logEvents"] += [{"message": EventLines(Settings.load({})).encode(decode(call(14))).decode()}]
+    aws.put("raw/firehose/2026/11/03/09/logs", gzip.compress(json.dumps(subscription).encode()))
+    report = etl.run(aws.home, scope=RAW)
+    assert (report.objects, report.lines, report.landed) == (4, 4, 4)
+    assert landed(aws.home)[7:] == [11, 12, 13, 14]
+    runs = sorted(rows(aws.home, "runs"), key=lambda row: row["timestamp"])
+    assert json.loads(runs[1]["counts"])["bytes"] == len(calls([1, 7])) + 7
+    assert all(run["lag_ms"] >= 0 for run in runs)
 
 
 def test_a_span_of_hours_and_a_dry_run(aws: AwsLake, monkeypatch: pytest.MonkeyPatch) -> None:

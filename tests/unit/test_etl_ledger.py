@@ -12,6 +12,7 @@ import pytest
 
 from tollmeter.etl.discover import RawObject, Span, hour_of
 from tollmeter.etl.ledger import LOOKBACK_HOURS, Ledger, Listing, close_hours, record
+from tollmeter.etl.plan import Sizes, sizes_for
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -121,3 +122,9 @@ def test_hours_of_both_layouts(name: str, root: str) -> None:
     assert Span(START + 5 * HOUR, START + 6 * HOUR).holds(name)
     assert not Span(START + 6 * HOUR).holds(name)
     assert not Span(None, START + 5 * HOUR).holds(name)
+
+
+def test_less_memory_makes_smaller_parts() -> None:
+    assert sizes_for(0) == sizes_for(8 << 30) == Sizes(100_000, 128 << 20)
+    assert sizes_for(384 << 20) == Sizes(25_000, 32 << 20)
+    assert sizes_for(1) == Sizes(1000, 1 << 20)

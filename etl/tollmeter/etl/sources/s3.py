@@ -36,18 +36,14 @@ class S3Source:
 
     def find(self, ledger: Ledger) -> Listing:
         """The objects; each root's hours from where the ledger has not closed them for long."""
-        at, objects, roots = utc_now(), list[RawObject](), list[str]()
-        for prefix, is_timed in self._places(self._prefix, _DEPTH):
+        at, objects, roots = utc_now(), dict[str, RawObject](), list[str]()
+        for prefix, is_timed, outside in self._places(self._prefix, _DEPTH):
             root = self._key(prefix)
-            if is_timed:
-                roots.append(root)
-            since = self._span.since or (ledger.listed_from(root) if is_timed else None)
-            objects += self._listed(prefix, since, direct=not is_timed)
-        return Listing(sorted(objects, key=lambda found: found.key), at, tuple(roots) if self._span == Span() else ())
-
-    def hour(self, prefix: str) -> Iterator[RawObject]:
-        """All objects of one hour, by what their keys begin with."""
-        return self._listed(prefix.removeprefix(f"s3://{self._bucket}/"), None, direct=False)
+            hours = _hours(prefix, self._span.since or ledger.listed_from(root)) if is_timed else []
+            roots += [root] if is_timed else []
+            objects |= {found.key: found for how in (*outside, *hours) for found in self._listed(how)}
+        due = [objects[key] for key in sorted(objects) if self._span.holds(key)]
+        return Listing(due, at, tuple(roots) if self._span == Span() else ())
 
     def acknowledge(self, keys: Collection[str]) -> None:
         """Nothing to do."""
@@ -56,31 +52,24 @@ class S3Source:
         """Let go of the connections."""
         self._client.close()
 
-    def _places(self, prefix: str, depth: int) -> Iterator[tuple[str, bool]]:
-        """Prefixes that hold hours, and those on the way whose own objects tell none."""
-        pages = self._pages(Prefix=prefix, Delimiter="/")
-        below = [found["Prefix"] for page in pages for found in page.get("CommonPrefixes", ())]
-        is_timed = any(_TIMED.match(found.removeprefix(prefix)) for found in below)
-        yield prefix, is_timed
-        if not is_timed and depth:
-            for found in below:
-                yield from self._places(found, depth - 1)
+    def _places(self, prefix: str, depth: int) -> Iterator[tuple[str, bool, list[dict[str, str]]]]:
+        """Prefixes, whether hours lie right below, and the listings that find what is in no hour there."""
+        if not depth:
+            yield prefix, False, [{"Prefix": prefix}]
+            return
+        here = {"Prefix": prefix, "Delimiter": "/"}
+        below = [found["Prefix"] for page in self._pages(**here) for found in page.get("CommonPrefixes", ())]
+        others = [found for found in below if not _TIMED.match(found.removeprefix(prefix))]
+        yield prefix, len(others) < len(below), [here]
+        for found in others:
+            yield from self._places(found, depth - 1)
 
-    def _listed(self, prefix: str, since: datetime | None, *, direct: bool) -> Iterator[RawObject]:
-        how: dict[str, str] = {"Delimiter": "/"} if direct else {}
-        starts = _starts(prefix, since) if since and not direct else [how]
-        seen = set[str]()
-        for start in starts:
-            for page in self._pages(Prefix=start.pop("Prefix", prefix), **start):
-                for found in page.get("Contents", ()):
-                    key = self._key(found["Key"])
-                    if key not in seen and self._is_due(key, since):
-                        seen.add(key)
-                        yield RawObject(key, found["Size"], found["LastModified"].astimezone(UTC))
-
-    def _is_due(self, key: str, since: datetime | None) -> bool:
-        name = key.rpartition("/")[2]
-        return bool(name) and not name.startswith(".") and self._span.from_hour(since).holds(key)
+    def _listed(self, how: dict[str, str]) -> Iterator[RawObject]:
+        for page in self._pages(**how):
+            for found in page.get("Contents", ()):
+                name = found["Key"].rpartition("/")[2]
+                if name and not name.startswith("."):
+                    yield RawObject(self._key(found["Key"]), found["Size"], found["LastModified"].astimezone(UTC))
 
     def _pages(self, **how: Any) -> Iterator[dict[str, Any]]:
         pages: Iterator[dict[str, Any]] = self._client.get_paginator("list_objects_v2").paginate(
@@ -92,12 +81,12 @@ class S3Source:
         return f"s3://{self._bucket}/{name}"
 
 
-def _starts(prefix: str, since: datetime) -> list[dict[str, str]]:
-    """Listings that together have every hour from `since` on, in either layout; years sort before `dt=`."""
-    return [
-        {"Prefix": f"{prefix}dt=", "StartAfter": f"{prefix}dt={since:%Y-%m-%d}/hour={since:%H}"},
-        *({"Prefix": f"{prefix}{century}", "StartAfter": f"{prefix}{since:%Y/%m/%d/%H}"} for century in ("20", "21")),
-    ]
+def _hours(prefix: str, since: datetime | None) -> list[dict[str, str]]:
+    """Listings that together have every hour, or every one from `since` on, in either layout."""
+    layouts = {f"{prefix}dt=": "dt=%Y-%m-%d/hour=%H", f"{prefix}20": "%Y/%m/%d/%H", f"{prefix}21": "%Y/%m/%d/%H"}
+    if since is None:
+        return [{"Prefix": start} for start in layouts]
+    return [{"Prefix": start, "StartAfter": f"{prefix}{since:{form}}"} for start, form in layouts.items()]
 
 
 def object_of(place: LakePlace, key: str) -> RawObject | None:
