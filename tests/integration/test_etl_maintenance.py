@@ -284,6 +284,14 @@ def test_retention_drops_whole_days_and_raw_objects_that_have_landed(filled: Hom
         etl.vacuum(filled, settings=settings(retention_days="llm_cals=1"))
 
 
+def test_a_sort_that_does_not_fit_in_memory_goes_to_the_disk(filled: Home) -> None:
+    assert not (filled.state / "etl").exists()
+    with lake.connect(filled) as connection:
+        connection.execute("SET memory_limit = '8MiB'; SET threads = 1")
+        query = "SELECT count(*) FROM (SELECT hash(i) AS h, i FROM range(600000) t(i) ORDER BY h LIMIT 599999)"
+        assert connection.execute(query).fetchone() == (599_999,)
+
+
 def test_a_home_without_a_lake(home: Home) -> None:
     assert not etl.compact(home).groups
     assert not etl.expire(home).tables

@@ -91,9 +91,10 @@ def connect(home: Home) -> duckdb.DuckDBPyConnection:
     """DuckDB in memory, spilling below the home, that reads the data files of the home's lake wherever it stands."""
     import duckdb
 
-    connection = duckdb.connect(
-        config={"temp_directory": str(home.state / "etl" / "tmp"), "preserve_insertion_order": "false"}
-    )
+    spill = home.state / "etl" / "tmp"
+    spill.parent.mkdir(parents=True, exist_ok=True)  # DuckDB makes the last folder only, and fails as it runs out
+    connection = duckdb.connect(config={"temp_directory": str(spill), "preserve_insertion_order": "false"})
+    connection.execute("SET enable_progress_bar = false")  # it goes to stdout, where --json does
     open_place(home).attach(connection)
     return connection
 

@@ -45,6 +45,9 @@ SETTLED_AFTER: Final = timedelta(days=2)
 _GROUP_TARGETS: Final = 16
 """Files that one commit writes at most: a group is cut at as many times the target size."""
 
+_BYTES_A_THREAD: Final = 512 << 20
+"""Memory that each thread of a sort of rows as wide as these must have; with less it fails and does not spill."""
+
 Progress = Callable[[int, int], None]
 
 
@@ -204,7 +207,9 @@ def _write(home: Home, table: Table, group: Group, files: int, settings: Setting
     names, order = table.schema().column_names, ", ".join(map(quoted, sort_keys(table)))
     new: list[DataFile] = []
     with connect(home) as connection:
+        threads = max(1, settings.maintenance_memory_bytes // _BYTES_A_THREAD)
         connection.execute(f"SET memory_limit = '{settings.maintenance_memory_bytes >> 20}MiB'")
+        connection.execute(f"SET threads = {threads}")
         create_view(connection, "before", table, group.files)
         query = f"FROM before{' ORDER BY ' + order if order else ''}"
         rows = connection.sql(query).to_arrow_reader(BATCH_ROWS)
