@@ -190,7 +190,7 @@ def data_api(redshift: RedshiftDouble) -> Iterator[DataApi]:
 
 
 def _held_to_model(operation: str, request: dict[str, Any]) -> None:
-    shape = MODEL.operation_model(operation).input_shape
+    shape: Any = MODEL.operation_model(operation).input_shape
     report = ParamValidator().validate(request, shape)
     if report.has_errors():
         raise RefusalError("ValidationException", report.generate_report())

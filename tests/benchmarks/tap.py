@@ -245,6 +245,7 @@ def _main(home: str) -> None:
         gc.collect()
         gc.freeze()  # or some calls pay for walking all that was ever imported
         before = time.process_time_ns() - time.thread_time_ns()
+        orders: list[tuple[str, ...]] = []
         for index in range(count):
             if index % len(_ORDERS) == 0:
                 orders = dice.sample(_ORDERS, len(_ORDERS))

@@ -175,6 +175,7 @@ def test_killed_at_any_moment_beside_a_run(filled: Home) -> None:
 
 def test_killed_right_after_a_commit_or_a_deletion(filled: Home) -> None:
     before = len(existing_tables(filled)["llm_calls"].scan().to_arrow())
+    step = 0
     for step in range(1, MOMENTS + 1):
         age(filled)
         process, _ = start(MAINTAINS, filled, moments_of(step))

@@ -7,6 +7,7 @@ import re
 import pytest
 import sqlglot
 from redshift_dialect import faults
+from sqlglot import exp
 
 from tollmeter.model.settings import Settings
 from tollmeter.sql.ddl import native_table
@@ -89,7 +90,7 @@ def test_what_is_no_redshift_at_all_does_not_parse(sql: str) -> None:
 def test_statements_parse_as_redshift(name: str, caplog: pytest.LogCaptureFixture) -> None:
     for statement in template(name).filled(VALUES):
         (tree,) = sqlglot.parse(statement, read="redshift", error_level=sqlglot.ErrorLevel.RAISE)
-        if isinstance(tree, sqlglot.exp.Command):
+        if isinstance(tree, exp.Command):
             assert re.fullmatch(rf"{EXTERNAL_SCHEMA}|{UNLOAD}|CREATE ROLE \S+", statement), statement
     caplog.clear()
 
@@ -103,7 +104,7 @@ def test_deployment_and_native_tables_parse_as_redshift(caplog: pytest.LogCaptur
     for sql in (step.sql for step in steps):
         sqlglot.parse_one(sql, read="redshift", error_level=sqlglot.ErrorLevel.RAISE)
     for table in TABLES:
-        assert sqlglot.parse_one(native_table(table, '"n"'), read="redshift").find(sqlglot.exp.Schema)
+        assert sqlglot.parse_one(native_table(table, '"n"'), read="redshift").find(exp.Schema)
     caplog.clear()
 
 

@@ -77,7 +77,7 @@ def event_table(parsed: Sequence[Parsed], batch_id: str, ingested_at: datetime) 
     shapes = list(map(shape_of, parsed))
     name = TABLE_OF_SHAPE[type(shapes[0])]
     values = value_columns(type(shapes[0]), shapes)
-    types = {each.name: each.type for each in columns_of(name)}
+    types: dict[str, Type] = {each.name: each.type for each in columns_of(name)}
     arrays = {each: column(types[each], found) for each, found in values.items()}
     rows = record_batch(name, arrays, [each.extra for each in parsed], 0)
     return stamped(name, pa.Table.from_batches([rows]), batch_id, ingested_at)

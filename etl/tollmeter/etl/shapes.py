@@ -46,7 +46,7 @@ def _field(field: msgspec.structs.FieldInfo, hint: Any) -> tuple[str, Any] | tup
     if field.name in IDS:
         return field.name, str
     if field.name in _MONEY:
-        return field.name, _Amount | None, None
+        return field.name, Union[_Amount, None], None  # noqa: UP007  pyright knows no | on Annotated
     if field.name in _JSON:
         return field.name, (list[_Step] if field.name == "steps" else hint) | msgspec.UnsetType, msgspec.UNSET
     return (field.name, hint) if field.required else (field.name, hint, field.default)

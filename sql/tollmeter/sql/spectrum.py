@@ -4,6 +4,8 @@ A type that differs from the DDL is an error only when somebody queries, a nanos
 (github.com/apache/arrow/issues/38000), and a text that is too long is cut without a word.
 """
 
+# pyarrow makes its compute functions at import, so pyright cannot see them.
+# pyright: reportAttributeAccessIssue=false
 from __future__ import annotations
 
 from collections.abc import Iterator

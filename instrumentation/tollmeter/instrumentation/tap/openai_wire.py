@@ -70,7 +70,7 @@ class _Answer(_Loose):
     """As nearly all are: usage is read as it is decoded."""
 
     usage: shape.Fields | None = None
-    response: _Answer | None = None
+    response: _Answer | None = None  # pyright: ignore[reportIncompatibleVariableOverride]  a struct that is decoded into is only read
 
 
 _answer: Final = msgspec.json.Decoder(_Answer)
