@@ -22,7 +22,7 @@ from tollmeter.etl.lines import Block, Line
 from tollmeter.etl.parse import REASONS, Fault, Parsed, parse_line
 from tollmeter.etl.rows import event_table, shown
 from tollmeter.etl.tombstones import Tombstones
-from tollmeter.model.events import encode
+from tollmeter.model.events import LlmCall, encode
 from tollmeter.model.home import Home
 from tollmeter.model.names import TABLE_OF_KIND
 
@@ -100,6 +100,13 @@ def test_a_line_alone_and_among_good_ones(seed: int) -> None:
     alone, among = judged([line]), judged([*good, line, *good])
     assert among.reasons == alone.reasons
     assert sum(map(len, among.tables.values())) == 6 + sum(map(len, alone.tables.values()))
+
+
+@pytest.mark.parametrize("twice", ['"event_id":"x",', '"cost_usd":"ten",', '"cost_usd":"","cost_usd":null,'])
+def test_the_first_of_duplicate_keys_must_be_valid_too(twice: str) -> None:
+    good = next(encode(event)[:-1] for event in whole_events(Random(1)) if isinstance(event, LlmCall))
+    found = check([good, good.replace(b'"event_id"', twice.encode() + b'"event_id"', 1)])
+    assert found.reasons == {"invalid": 1}
 
 
 def test_fuzzed_lines() -> None:

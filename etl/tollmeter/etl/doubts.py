@@ -14,9 +14,8 @@ import msgspec
 
 from tollmeter.etl.parse import CLOCK_SKEW, SIGNED_MONEY
 from tollmeter.etl.rows import column, value_columns
-from tollmeter.etl.shapes import IDS, TABLE_OF_SHAPE
+from tollmeter.etl.shapes import TABLE_OF_SHAPE
 from tollmeter.model.columns import Column, columns_of
-from tollmeter.model.events import EVENT_ID
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -57,8 +56,6 @@ def _mask(each: Column, array: pa.Array, now: datetime) -> pa.Array | None:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if each.name in IDS:
-        return pc.invert(pc.match_substring_regex(array, EVENT_ID))
     if each.type == "timestamp":
         first, last = (pa.scalar(at.replace(tzinfo=None), pa.timestamp("us")) for at in (_EPOCH, now + CLOCK_SKEW))
         return pc.or_(pc.less(array, first), pc.greater(array, last))
@@ -77,7 +74,7 @@ def _places(mask: pa.Array) -> Sequence[int]:
 def _unusual(each: Column, values: Sequence[Any], now: datetime) -> list[int]:
     """The rows that may be why a column could not be made."""
     if each.type == "money":
-        return [row for row, text in enumerate(values) if text is not None and not _AMOUNT.fullmatch(text)]
+        return [row for row, text in enumerate(values) if text is not None and not _AMOUNT.fullmatch(str(text))]
     if each.type == "timestamp":
         return [row for row, moment in enumerate(values) if not _EPOCH <= moment <= now]
     return list(range(len(values)))

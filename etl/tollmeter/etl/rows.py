@@ -55,7 +55,8 @@ def column(kind: Type, values: Sequence[Any]) -> pa.Array:
     if kind == "timestamp":
         return pa.array(values, pa.timestamp("us", tz="UTC")).cast(pa.timestamp("us"))
     if kind == "money":
-        return pa.array(values, pa.string()).cast(arrow_type(kind))
+        texts = [None if value is None else str(value) for value in values]
+        return pa.array(texts, pa.string()).cast(arrow_type(kind))
     return pa.array(values, arrow_type(kind))
 
 

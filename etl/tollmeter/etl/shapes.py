@@ -6,7 +6,7 @@ shows to be out of bounds, is decided there. So they are a shorter way to the sa
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Union, get_type_hints
+from typing import Any, Final, Union, get_type_hints
 
 import msgspec
 
@@ -17,10 +17,8 @@ from tollmeter.model.names import TABLE_OF_KIND
 
 Shape = type[msgspec.Struct]
 
-IDS: Final = frozenset({"event_id", "call_id"})
 _MONEY: Final = frozenset(column.name for column in COLUMNS if column.type == "money")
 _JSON: Final = frozenset(column.name for column in COLUMNS if column.type == "json")
-_Amount = Annotated[str, msgspec.Meta(max_length=64)]
 
 
 class _Step(Step, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, gc=False):
@@ -28,7 +26,10 @@ class _Step(Step, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_
 
 
 def _shape(event: type[msgspec.Struct]) -> Shape:
-    """The type of an event with ids and money as texts, which columns check at once, and without work for the GC."""
+    """The type of an event without unknown fields and without work for the garbage collector.
+
+    Fields keep their types, for each of duplicate keys must be valid, and a column sees the last alone.
+    """
     hints = get_type_hints(event, include_extras=True)
     fields = [_field(each, hints[each.name]) for each in msgspec.structs.fields(event)]
     return msgspec.defstruct(
@@ -43,10 +44,6 @@ def _shape(event: type[msgspec.Struct]) -> Shape:
 
 
 def _field(field: msgspec.structs.FieldInfo, hint: Any) -> tuple[str, Any] | tuple[str, Any, Any]:
-    if field.name in IDS:
-        return field.name, str
-    if field.name in _MONEY:
-        return field.name, Union[_Amount, None], None  # noqa: UP007  pyright knows no | on Annotated
     if field.name in _JSON:
         return field.name, (list[_Step] if field.name == "steps" else hint) | msgspec.UnsetType, msgspec.UNSET
     return (field.name, hint) if field.required else (field.name, hint, field.default)
