@@ -11,11 +11,14 @@ import msgspec
 import pyarrow as pa
 from pyiceberg.table import Table
 
+from tollmeter.etl.lake import open_tables
+from tollmeter.etl.rollups import RollupReport, derive
 from tollmeter.model.arrow import arrow_schema
 from tollmeter.model.events import Event, LlmCall, Request
 from tollmeter.model.home import Home
 from tollmeter.model.ids import new_event_id
 from tollmeter.model.names import TABLE_OF_KIND
+from tollmeter.model.settings import Settings
 from tollmeter.sql.catalog import NAMESPACE, open_catalog
 
 LANDED = datetime(2026, 11, 20, 12, tzinfo=UTC).replace(tzinfo=None)
@@ -42,9 +45,14 @@ def land(home: Home, events: Iterable[Event]) -> None:
     """Append events to the tables of their kinds."""
     by_table: dict[str, list[dict[str, Any]]] = {}
     for event in events:
-        by_table.setdefault(TABLE_OF_KIND[str(event.__struct_config__.tag)], []).append(_row(event))
+        by_table.setdefault(TABLE_OF_KIND[str(event.__struct_config__.tag)], []).append(row_of(event))
     for table, rows in by_table.items():
         append(home, table, rows)
+
+
+def roll_up(home: Home, zone: str = "UTC") -> RollupReport:
+    """Bring the rollups up to the rows, as a run does."""
+    return derive(home, open_tables(home, "zstd"), Settings.load({}, timezone=zone))
 
 
 def append(home: Home, table: str, rows: list[dict[str, Any]]) -> None:
@@ -68,7 +76,8 @@ def opened(catalog: Any, table: str) -> Table:
     return made
 
 
-def _row(event: Event) -> dict[str, Any]:
+def row_of(event: Event) -> dict[str, Any]:
+    """The event as a row of its table."""
     row = {name: _cell(value) for name, value in msgspec.structs.asdict(event).items()}
     moment = event.timestamp.astimezone(UTC).replace(tzinfo=None)
     landed = {"timestamp": moment, "event_date": date(moment.year, moment.month, moment.day)}

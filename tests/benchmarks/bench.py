@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-SECTIONS = ("service", "peers", "tap", "parts", "prices", "forwarder", "etl")
+SECTIONS = ("service", "peers", "tap", "parts", "prices", "forwarder", "etl", "queries")
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
 _PACKAGES = ("fastapi", "openai", "opentelemetry-sdk", "opentelemetry-instrumentation-genai-openai", "duckdb")
 
@@ -24,7 +24,7 @@ def main() -> None:
     """Measure, print, write."""
     options = _options()
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # as in the test suite
-    from benchmarks import etl, forwarder, micro, prices, report, service, tap
+    from benchmarks import etl, forwarder, micro, prices, queries, report, service, tap
     from benchmarks.cpu import machine
     from benchmarks.peers import measure as peers
 
@@ -36,6 +36,7 @@ def main() -> None:
         "parts": lambda: micro.measure(rounds, _progress),
         "prices": lambda: prices.measure(rounds, _progress),
         "forwarder": lambda: forwarder.measure(rounds, options.forward_rounds, _progress),
+        "queries": lambda: queries.measure(options.query_rows, options.query_rounds, _progress),
         "etl": lambda: etl.measure(_etl_sizes(options, etl.Sizes), _progress),
     }
     document: dict[str, Any] = {
@@ -62,6 +63,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rows", type=int, default=2_000_000, help="lines the ETL lands per round")
     parser.add_argument("--committed", type=int, help="lines landed before (default: 3/4 of --rows)")
     parser.add_argument("--growth", type=int, nargs="*", default=(), help="lines of further runs: 1000000 10000000")
+    parser.add_argument(
+        "--query-rows", type=int, default=5_000_000, help="calls in the lake of the queries; 50000000 takes 15 GB"
+    )
+    parser.add_argument("--query-rounds", type=int, default=5, help="interleaved rounds of queries")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS, help="some sections alone")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--write", action="store_true", help="update docs/benchmarks.md")

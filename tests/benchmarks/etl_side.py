@@ -17,13 +17,14 @@ def land(home: str) -> dict[str, float]:
 
     derive, spent, spent_cpu = runner._derive, 0.0, 0.0
 
-    def timed(*args: object, **options: object) -> None:
+    def timed(*args: object, **options: object) -> object:
         nonlocal spent, spent_cpu
         start, cpu = time.perf_counter(), _cpu_s()
-        derive(*args, **options)  # type: ignore[arg-type]  # whatever the runner passes
+        report = derive(*args, **options)  # type: ignore[arg-type]  # whatever the runner passes
         spent, spent_cpu = spent + time.perf_counter() - start, spent_cpu + _cpu_s() - cpu
+        return report
 
-    runner._derive = timed
+    runner._derive = timed  # type: ignore[assignment]
     start, cpu = time.perf_counter(), _cpu_s()
     report = runner.run(Home(Path(home)))
     seconds, cpu_s = time.perf_counter() - start - spent, _cpu_s() - cpu - spent_cpu

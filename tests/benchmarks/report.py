@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 MAX_IMPORT_MS, MAX_IMPORT_MB = 50, 8
+MAX_ROLLUP_MS, MAX_DAY_MS = 100, 1000
 MIN_ETL_TIMES, MAX_ETL_BYTES = 0.5, 1536 << 20
 _METHOD = """\
 Each variant of the sample service is a server process of its own, pinned to one core with its exporter threads; load,
@@ -63,6 +64,11 @@ service alone, or the A/A spread where that is more, by the upper end of the 95 
 At last a minute beside each set of sinks tells whether the lag stays bounded: what comes in is the rate of the service,
 what goes out the same events over the minute and the time until the last of them was forwarded.
 """
+_QUERIES = """\
+A lake of 90 days made by DuckDB (tenants by Zipf's law, each with models, routes and sessions of its own; half as many
+requests as calls), its rollups derived by the code that a run uses. Then the page's questions over 30 days, through the
+embedded engine, in turns: the query over rollups, and the same question of rows. Drilling down reads one day's rows.
+"""
 _ETL = """\
 The same uncompressed JSON lines of wide model calls for both: tokens and pace of the Azure traces of 2023, the rest
 made up with the bonds that traffic has, one line in a hundred delivered again. Ours judges every line, deduplicates the
@@ -82,6 +88,7 @@ def render(document: dict[str, Any]) -> str:
         "parts": ("The parts", _PARTS, _parts),
         "prices": ("A price", _PRICES, _prices),
         "forwarder": ("The forwarder", _FORWARDER, _forwarder),
+        "queries": ("Queries", _QUERIES, _queries),
         "etl": ("The ETL", _ETL, _etl),
     }
     where = f"{document['machine']}, load {document['load']} at the start. {document['at']}. {document['versions']}"
@@ -242,3 +249,23 @@ def _growth(runs: list[dict[str, Any]]) -> str:
 
 def _mib(size: int) -> str:
     return f"{size / (1 << 20):,.0f}"
+
+
+def _queries(queries: dict[str, Any]) -> str:
+    asked = [("question", "of rollups, ms", f"bar {MAX_ROLLUP_MS} ms", "of rows, ms")]
+    for name, row in queries["asked"].items():
+        met = _met(row["rollup_ms"] < MAX_ROLLUP_MS)
+        asked.append((name, f"{row['rollup_ms']:.0f}", met, f"{row['raw_ms']:.0f}"))
+    drilled = [("one day's rows", "ms", f"bar {MAX_DAY_MS} ms")]
+    drilled += [(name, f"{ms:.0f}", _met(ms < MAX_DAY_MS)) for name, ms in queries["drilled"].items()]
+    tables = [("rollup", "rows", "calls per row", "MB")]
+    tables += [
+        (name, f"{row['rows']:,}", f"{queries['rows'] / row['rows']:.1f}", f"{row['bytes'] / 1e6:.1f}")
+        for name, row in queries["rollups"].items()
+    ]
+    per_million = queries["rollup_s"] / queries["rows"] * 1e6
+    head = (
+        f"{queries['rows']:,} calls, {queries['rounds']} rounds; made in {queries['build_s']:.0f} s, rolled up in "
+        f"{queries['rollup_s']:.0f} s ({per_million:.1f} s per million calls)."
+    )
+    return f"{head}\n\n{_table(*asked)}\n{_table(*drilled)}\n{_table(*tables)}"

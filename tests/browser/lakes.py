@@ -10,10 +10,12 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from tollmeter.etl.lake import open_tables
+from tollmeter.etl.rollups import derive
 from tollmeter.model.arrow import arrow_schema
 from tollmeter.model.home import Home
 from tollmeter.model.ids import new_event_id
-from tollmeter.sql.catalog import NAMESPACE, open_catalog
+from tollmeter.model.settings import Settings
 
 Row = dict[str, Any]
 
@@ -31,10 +33,8 @@ _SIMULATED: Final = json.dumps({"tollmeter.simulated": "model,route,latency_ms"}
 def write(home: Home, table: str, rows: list[Row]) -> None:
     """Append rows to one table of the lake, missing columns null."""
     schema = arrow_schema(table)
-    catalog = open_catalog(home)
-    stored = catalog.create_table_if_not_exists((NAMESPACE, table), schema=schema)
-    stored.append(pa.Table.from_pylist([{name: row.get(name) for name in schema.names} for row in rows], schema=schema))
-    catalog.close()
+    full = [{name: row.get(name) for name in schema.names} for row in rows]
+    open_tables(home, "zstd")[table].append(pa.Table.from_pylist(full, schema=schema))
 
 
 def call(moment: datetime, index: int) -> Row:
@@ -76,6 +76,7 @@ def fill(home: Home, now: datetime, *, calls: int, hours: float, simulated: bool
         made[0]["tags"] = _SIMULATED
     write(home, "llm_calls", made)
     write(home, "requests", [request(moment, index) for index, moment in enumerate(moments)])
+    derive(home, open_tables(home, "zstd"), Settings.load({}))
     return made
 
 

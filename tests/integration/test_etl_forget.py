@@ -96,7 +96,8 @@ def test_a_user_is_gone_from_everything_and_stays_out(filled: Home) -> None:
     planned = etl.forget(filled, ANN, dry_run=True, settings=SETTINGS)
     assert len(table(filled, "llm_calls")) == 5
     report = etl.forget(filled, ANN, settings=SETTINGS)
-    assert report.rows == planned.rows == {"evaluations": 1, "llm_calls": 3, "requests": 2, "quarantine": 1}
+    rows = {"evaluations": 1, "llm_calls": 3, "requests": 2, "quarantine": 1, "rollup_sessions_daily": 4}
+    assert report.rows == planned.rows == rows
     assert (report.raw_objects, report.raw_lines) == (planned.raw_objects, planned.raw_lines) == (3, 5)
     assert report.days == planned.days == [(DAY + timedelta(days=days)).date() for days in range(3)]
     assert report.is_gone, report.found
@@ -141,11 +142,11 @@ def test_the_proof_finds_what_is_left(filled: Home) -> None:
 def test_a_tenant_and_the_command(filled: Home) -> None:
     at = ["--home", str(filled.path), "--tenant-id", "acme"]
     dry = CliRunner().invoke(app, ["etl", "forget", *at, "--dry-run", "--json"])
-    assert json.loads(dry.stdout)["rows"] == {"llm_calls": 1, "rollup_calls_hourly": 1}
+    assert json.loads(dry.stdout)["rows"] == {"llm_calls": 1, "rollup_spend_daily": 1, "rollup_sessions_daily": 1}
     done = CliRunner().invoke(app, ["etl", "forget", *at])
     assert done.exit_code == 0, done.stdout
     assert "found in none" in done.stdout
-    assert not [row for row in table(filled, "rollup_calls_hourly") if row["tenant_id"] == "acme"]
+    assert not [row for row in table(filled, "rollup_spend_daily") if row["tenant_id"] == "acme"]
     refused = CliRunner().invoke(app, ["etl", "forget", "--home", str(filled.path)])
     assert isinstance(refused.exception, UsageError)
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from hand_lake import append, call, land, opened, request
+from hand_lake import append, call, land, opened, request, roll_up
 from pyiceberg.types import StringType
 
 from tollmeter.model.arrow import arrow_schema
@@ -166,6 +166,7 @@ def test_threads_share_an_engine(home: Home) -> None:
 def test_times_do_not_depend_on_the_machines_zone(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "America/New_York")
     land(home, [request(datetime(2026, 11, 1, 23, 30, tzinfo=UTC), duration_ms=5.0)])
+    roll_up(home)
     with open_engine("duckdb", home) as engine:
         rows = engine.query("latency_by_route_hour", since="2026-11-01", until="2026-11-02").to_pylist()
         (now,) = engine.execute("SELECT CAST(GETDATE() AS TIMESTAMP) AS moment").to_pylist()

@@ -61,7 +61,8 @@ def run(
     Run it from a scheduler, as often as you like, and on several machines at once: a second run changes nothing, and a
     run after a crash finishes what was begun, on whichever machine.
 
-    It ends by printing `lines read = rows landed + duplicates + quarantined`, and fails if that does not hold.
+    It ends by printing `lines read = rows landed + duplicates + quarantined` and that rollups equal rows, and fails if
+    that does not hold.
 
     Exit code 0: done, or nothing to do. 1: a larger share of the lines than `max_quarantined_ratio` is quarantined, or
     it failed, and running it again later finishes what was begun. 2: wrong usage.
@@ -112,7 +113,7 @@ def reprice(
     """Compute the costs of calls that have landed again, under the price book of today.
 
     Calls are priced from the usage they were recorded with, by the prices that held when they were made. Costs of the
-    requests they belong to and the hourly rollups follow. Only money changes; the old costs stay in the history of the
+    requests they belong to and the rollups follow. Only money changes; the old costs stay in the history of the
     tables. Look at `--dry-run` first: the difference by day and model.
 
     Exit code 0: done, or nothing to do. 1: `--dry-run` found differences; or it failed, and running it again finishes
@@ -225,6 +226,12 @@ def _print_report(report: RunReport) -> None:
     for reason, lines in sorted(report.quarantined_by_reason.items()):
         typer.echo(f"  {lines:>12,}  quarantined: {reason}")
     typer.echo(report.equation)
+    if report.rollups.days:
+        typer.echo(f"rolled up in {report.rollups.seconds:.1f} s")
+    for table, written in sorted(report.rollups.rows.items()):
+        typer.echo(f"  {written:>12,}  {table}, {report.rollups.days[table]} days")
+    if report.rollups.days:
+        typer.echo(report.rollups.equation)
 
 
 _CHANGE_COLUMNS = ("day", "provider", "model", "calls", "old_cost_usd", "new_cost_usd", "difference_usd", "status")

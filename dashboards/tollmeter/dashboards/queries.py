@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tollmeter.dashboards.cache import Cache
 from tollmeter.dashboards.filters import BUCKET_NAMES, Selection, Window, previous
 from tollmeter.dashboards.records import Board, Call, Extent, Latency, Spend, Summary
+from tollmeter.model.derived import ROLLUP_TABLES
 from tollmeter.model.errors import TollmeterError
 from tollmeter.model.names import EVENT_TABLES
 
@@ -74,7 +75,7 @@ def _versions(catalog: Catalog) -> tuple[str, ...]:
     """Where the metadata of each table stands: a commit moves it."""
     from tollmeter.sql.catalog import find_table
 
-    tables = (find_table(catalog, name) for name in EVENT_TABLES)
+    tables = (find_table(catalog, name) for name in (*EVENT_TABLES, *ROLLUP_TABLES))
     return tuple(table.metadata_location if table else "" for table in tables)
 
 

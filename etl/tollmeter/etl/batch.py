@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from tollmeter.model.home import Home
 
 _EVENTS_IN_ORDER: Final = (TABLE_EVALUATIONS, TABLE_RUNS, TABLE_REQUESTS, TABLE_LLM_CALLS)
-_ROLLED_UP: Final = (TABLE_REQUESTS, TABLE_LLM_CALLS)
 
 
 @dataclass(slots=True)
@@ -88,7 +87,6 @@ class Batch:
         return self.tally
 
     def _land(self, part: Part) -> None:
-        self.memory.touch(_days(part))
         self.lines += part.lines
         self.duplicates += part.duplicates
         self.forgotten += part.forgotten
@@ -172,9 +170,3 @@ class Batch:
         """How long the oldest of the objects has waited for this batch."""
         oldest = min(planned.modified for planned in self.plan.objects)
         return max(0.0, round((self.plan.planned_at - oldest) / timedelta(milliseconds=1), 3))
-
-
-def _days(part: Part) -> set[Any]:
-    import pyarrow.compute as pc
-
-    return {day for name in _ROLLED_UP for day in pc.unique(part.tables[name]["event_date"]).to_pylist()}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tollmeter.etl.commit import until_committed
 from tollmeter.etl.committed_hours import Hour, committed_hours, served
 from tollmeter.etl.lake import connect, data_files
+from tollmeter.etl.rollups.changes import is_current, progress, touched
 from tollmeter.model.arrow import arrow_schema
 from tollmeter.model.names import TABLE_COMMITMENTS, TABLE_LLM_CALLS
 from tollmeter.pricing.names import provider_id
@@ -17,7 +18,7 @@ from tollmeter.sql.lake_views import view_of
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
-    from pyiceberg.table import Table
+    from pyiceberg.table import Table, Transaction
 
     from tollmeter.model.home import Home
     from tollmeter.pricing.overlay import Commitment
@@ -27,6 +28,7 @@ _KEYS: Final = ("hour", "commitment", "provider", "resource_id", "model", "cost_
 """Columns that follow from the commitment alone, whatever was called."""
 
 _NOTHING: Final = (0, 0, 0)
+_DEFINITION: Final = "1"
 
 # A call names the capacity it runs on as its resource, or where the model belongs.
 _USAGE: Final = """
@@ -41,25 +43,34 @@ _USAGE: Final = """
 
 
 def derive_commitments(
-    home: Home, tables: dict[str, Table], commitments: Collection[Commitment], touched: Collection[date], now: datetime
+    home: Home, tables: dict[str, Table], commitments: Collection[Commitment], now: datetime
 ) -> None:
-    """Bring the hours of commitments up to now: every hour that is over, and again those of the days touched.
+    """Bring the hours of commitments up to now: every hour that is over, and again those of days whose calls changed.
 
     Days that are as they should be are not written; hours that no commitment covers any more are removed.
 
     Raises:
         ConflictError: other writers were faster at every attempt.
     """
-    table = tables[TABLE_COMMITMENTS]
-    hours = committed_hours(commitments, now)
+    table, calls = tables[TABLE_COMMITMENTS], tables[TABLE_LLM_CALLS]
+    hours, sources = committed_hours(commitments, now), {TABLE_LLM_CALLS: calls}
 
     def attempt() -> None:
+        for each in (table, calls):  # in this order, so that what newer calls say is never replaced
+            each.refresh()
+        changed_days = touched(table, sources, _DEFINITION)
         stored = _by_day(table.scan().to_arrow().to_pylist())
         expected = _by_day(hour.row() for hour in hours)
-        days = {day for day in {*stored, *expected} if day in touched or _keys(stored, day) != _keys(expected, day)}
-        wanted = _by_day(_rows(home, tables[TABLE_LLM_CALLS], [hour for hour in hours if hour.day in days], days))
-        if changed := sorted(day for day in days if stored.get(day) != wanted.get(day)):
-            _replace_days(table, stored.keys() & changed, [row for day in changed for row in wanted.get(day, ())])
+        days = {
+            day for day in {*stored, *expected} if day in changed_days or _keys(stored, day) != _keys(expected, day)
+        }
+        wanted = _by_day(_rows(home, calls, [hour for hour in hours if hour.day in days], days))
+        changed = sorted(day for day in days if stored.get(day) != wanted.get(day))
+        if changed or not is_current(table, sources, _DEFINITION):
+            with table.transaction() as change:
+                rows = [row for day in changed for row in wanted.get(day, ())]
+                _replace_days(change, stored.keys() & changed, rows)
+                change.set_properties(progress(sources, _DEFINITION))
 
     until_committed(table, attempt)
 
@@ -75,14 +86,13 @@ def _keys(rows: dict[date, list[Row]], day: date) -> list[tuple[Any, ...]]:
     return [tuple(row[key] for key in _KEYS) for row in rows.get(day, ())]
 
 
-def _replace_days(table: Table, gone: Collection[date], rows: list[Row]) -> None:
+def _replace_days(change: Transaction, gone: Collection[date], rows: list[Row]) -> None:
     import pyarrow as pa
 
-    with table.transaction() as change:
-        if gone:
-            change.delete("event_date IN (" + ", ".join(f"'{day}'" for day in sorted(gone)) + ")")
-        if rows:
-            change.append(pa.Table.from_pylist(rows, schema=arrow_schema(TABLE_COMMITMENTS)))
+    if gone:
+        change.delete("event_date IN (" + ", ".join(f"'{day}'" for day in sorted(gone)) + ")")
+    if rows:
+        change.append(pa.Table.from_pylist(rows, schema=arrow_schema(TABLE_COMMITMENTS)))
 
 
 def _rows(home: Home, calls: Table, hours: list[Hour], days: Collection[date]) -> list[Row]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
@@ -32,7 +32,6 @@ _LEAST_BYTES: Final = 1 << 20
 _LEAST_LINES: Final = 1000
 
 PLANS: Final = "etl/plans/"
-_DAYS: Final = "etl/rollup_days.json"
 
 
 class Planned(msgspec.Struct, frozen=True):
@@ -125,7 +124,7 @@ def plans(pending: Iterable[RawObject], how: Planning) -> Iterator[Plan]:
 
 
 class Memory:
-    """What is remembered between runs, beside the lake: batches that are not finished, and days to roll up."""
+    """What is remembered between runs, beside the lake: batches that are not finished."""
 
     def __init__(self, home: Home) -> None:
         self._state = open_place(home).state()
@@ -147,21 +146,6 @@ class Memory:
     def end(self, plan: Plan) -> None:
         """Forget the batch: its ledger rows are committed."""
         self._state.delete(_name(plan))
-
-    def days(self) -> set[date]:
-        """Days whose rollups are older than their rows."""
-        content = self._state.read(_DAYS)
-        return msgspec.json.decode(content, type=set[date]) if content else set()
-
-    def touch(self, days: Iterable[date]) -> None:
-        """Remember days before rows of them are committed."""
-        known = self.days()
-        if not known.issuperset(days):
-            self._state.replace(_DAYS, msgspec.json.encode(sorted(known.union(days))))
-
-    def rolled_up(self) -> None:
-        """Forget the days: their rollups are committed."""
-        self._state.delete(_DAYS)
 
 
 def _name(plan: Plan) -> str:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from tollmeter.etl.rollups.report import RollupReport
 from tollmeter.model.errors import InvariantError
 
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """Counts of one run: objects, bytes and lines read; rows landed by table; lines quarantined by reason; seconds."""
+    """Counts of one run: objects, bytes and lines read; rows landed by table; lines quarantined by reason; seconds.
+
+    What was rolled up then, and how long that took, stands apart.
+    """
 
     objects: int = 0
     bytes: int = 0
@@ -22,6 +26,7 @@ class RunReport:
     by_table: dict[str, int] = field(default_factory=dict)
     quarantined_by_reason: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
+    rollups: RollupReport = field(default_factory=RollupReport)
 
     @property
     def holds(self) -> bool:

@@ -17,10 +17,9 @@ from tollmeter.etl.lake import existing_tables, open_tables
 from tollmeter.etl.ledger import Ledger, Listing, close_hours
 from tollmeter.etl.lock import etl_lock
 from tollmeter.etl.maintenance.expiry import tend
-from tollmeter.etl.maintenance.retention import whole_days
 from tollmeter.etl.plan import Memory, Plan, Planning, Shard, plans, sizes_for
 from tollmeter.etl.report import RunReport, Tally
-from tollmeter.etl.rollups import derive
+from tollmeter.etl.rollups import RollupReport, derive
 from tollmeter.etl.runs import run_without_batch
 from tollmeter.etl.sources import Source, open_source, open_sources
 from tollmeter.model.events import Run, utc_now
@@ -63,7 +62,8 @@ def run(
 
     Raises:
         LockedError: another run is under way on this home.
-        InvariantError: rows were lost or doubled; the batch is left unfinished and the ledger untouched.
+        InvariantError: rows were lost or doubled: the batch is left unfinished and the ledger untouched. Or a rollup
+            does not add up to its rows, and is left as it was.
         ConflictError: other writers were faster at every attempt; running again helps.
         DefinitionError: the price overlay says something that is not allowed; what was read has landed.
         SettingError: a source is not one.
@@ -102,9 +102,10 @@ def _ingest_all(home: Home, wish: _Wish, *, lock: bool) -> RunReport:
         for source in open_sources(home, about.sources or _default(chosen), about.span):
             with closing(source):
                 running.drain(source)
-        _derive(home, tables, memory, chosen)
+        landed = monotonic()
+        rollups = _derive(home, tables, chosen)
         tend(tables, chosen)
-    report = running.tally.report(monotonic() - started)
+    report = replace(running.tally.report(landed - started), rollups=rollups)
     report.check()
     return report
 
@@ -184,14 +185,12 @@ class _Running:
             self.wish.progress(done, max(self._total, done))
 
 
-def _derive(home: Home, tables: dict[str, Table], memory: Memory, settings: Settings) -> None:
-    """Bring what is derived up to date; the days are remembered until all of it is."""
-    days, overlay = whole_days(memory.days(), settings), settings.price_overlay
-    if days:
-        derive(home, tables, days)
-    if overlay:
-        derive_commitments(home, tables, open_book(overlay).commitments, days, utc_now())
-    memory.rolled_up()
+def _derive(home: Home, tables: dict[str, Table], settings: Settings) -> RollupReport:
+    """Bring what is derived up to date."""
+    report = derive(home, tables, settings)
+    if settings.price_overlay:
+        derive_commitments(home, tables, open_book(settings.price_overlay).commitments, utc_now())
+    return report
 
 
 def _default(settings: Settings) -> tuple[str, ...]:

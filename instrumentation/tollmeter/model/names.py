@@ -39,9 +39,12 @@ TABLE_RUNS: Final = "runs"
 TABLE_QUARANTINE: Final = "quarantine"
 TABLE_LEDGER: Final = "ingest_ledger"
 TABLE_TOMBSTONES: Final = "tombstones"
+TABLE_ROLLUP_METRICS: Final = "rollup_metrics_minute"
 TABLE_ROLLUP_CALLS: Final = "rollup_calls_hourly"
 TABLE_ROLLUP_REQUESTS: Final = "rollup_requests_hourly"
 TABLE_ROLLUP_LATENCY: Final = "rollup_latency_hourly"
+TABLE_ROLLUP_SPEND: Final = "rollup_spend_daily"
+TABLE_ROLLUP_SESSIONS: Final = "rollup_sessions_daily"
 TABLE_COMMITMENTS: Final = "commitment_hours"
 TABLE_OF_KIND: Final = {
     KIND_REQUEST: TABLE_REQUESTS,

@@ -29,6 +29,7 @@ from tollmeter.model.values import (
     STYLES,
     TEXT,
     USD,
+    ZONE,
     Kind,
     choice,
 )
@@ -332,7 +333,7 @@ class Settings:
     raw_retention_days: int = _row(
         0, COUNT, "days that vacuum keeps raw objects once they are in the ledger; 0 keeps them for ever"
     )
-    timezone: str = _row("UTC", TEXT, "the one reporting time zone, an IANA name")
+    timezone: str = _row("UTC", ZONE, "the one reporting time zone: days of rollups and reports")
     engine: str = _row(
         "duckdb",
         choice("duckdb", "redshift", "redshift-data"),

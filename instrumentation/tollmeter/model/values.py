@@ -58,6 +58,12 @@ def _usd(value: str) -> Decimal:
     return amount
 
 
+def _zone(value: str) -> str:
+    from zoneinfo import ZoneInfo
+
+    return ZoneInfo(value.strip()).key
+
+
 def _count(value: str) -> int:
     number = int(value)
     if number < 0:
@@ -138,6 +144,7 @@ SECONDS: Final = Kind(_positive, "a positive number of seconds")
 MILLIS: Final = Kind(_positive, "a positive number of milliseconds")
 RATIO: Final = Kind(_ratio, "a number from 0 to 1")
 USD: Final = Kind(_usd, "an amount of USD, 0 or more")
+ZONE: Final = Kind(_zone, "an IANA name such as Europe/Berlin")
 COUNT: Final = Kind(_count, "a whole number, 0 or more")
 BYTES: Final = Kind(_bytes, "a size such as 64M")
 PAIRS: Final = Kind(_pairs, "pairs such as tenant_id=x-tenant-id,user_id=x-user-id")

@@ -13,20 +13,18 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from tollmeter.etl.commit import until_committed
-from tollmeter.etl.datafiles import exchange, plan_files
 from tollmeter.etl.forgetting.proof import Found, search
 from tollmeter.etl.forgetting.raw import cut_raw, raw_cuts
 from tollmeter.etl.forgetting.rows import Cutter
 from tollmeter.etl.forgetting.subject import Subject
-from tollmeter.etl.lake import days_of, existing_tables, open_tables
+from tollmeter.etl.lake import existing_tables, open_tables
 from tollmeter.etl.lock import etl_lock
 from tollmeter.etl.maintenance.expiry import NOTHING, ended_batches, expire_table
 from tollmeter.etl.maintenance.lock import maintenance_lock
 from tollmeter.etl.maintenance.reach import delete_paths
-from tollmeter.etl.maintenance.retention import whole_days
 from tollmeter.etl.maintenance.vacuuming import orphans
 from tollmeter.etl.plan import Memory
-from tollmeter.etl.rollups import QUERIES, derive
+from tollmeter.etl.rollups import derive
 from tollmeter.etl.tombstones import bury
 from tollmeter.model.errors import DataError
 from tollmeter.model.names import (
@@ -147,7 +145,9 @@ class _Forgetting:
         grave = tables[TABLE_TOMBSTONES]
         until_committed(grave, lambda: bury(grave, self.subject.kind, self.subject.value))
         self._cut_rows(tables)
-        self._roll_up(tables)
+        for name in _SOURCES:
+            _drop_tombs(tables[name])  # before the rollups note what they have read, for older snapshots go
+        derive(self.home, tables, self.settings)
         self._cut_raw()
         for scratch in ("tmp", "reprice"):
             shutil.rmtree(self.home.state / "etl" / scratch, ignore_errors=True)
@@ -162,20 +162,9 @@ class _Forgetting:
             if rows := sum(cut.rows for cut in cuts):
                 self.report.rows[name] = rows
             if name in _SOURCES:
-                found = {cut.day for cut in cuts if cut.day}
-                Memory(self.home).touch(found)  # a kill before the rollups leaves them to the next run
-                days |= found
+                days |= {cut.day for cut in cuts if cut.day}
             self.progress(done, len(names))
         self.report.days = sorted(days)
-
-    def _roll_up(self, tables: dict[str, Table]) -> None:
-        days = whole_days(Memory(self.home).days(), self.settings)
-        left = {day for name in _SOURCES for day in days_of(tables[name])}
-        if days & left:
-            derive(self.home, tables, days & left)
-        for name in QUERIES:
-            _drop(tables[name], days - left)
-        Memory(self.home).rolled_up()
 
     def _cut_raw(self) -> None:
         for cut in list(raw_cuts(self.home, self.subject)):
@@ -196,18 +185,6 @@ class _Forgetting:
             left = orphans(table, 0.0 if alone else self.settings.vacuum_grace_s)
             self.report.snapshots += expired.snapshots
             self.report.deleted_files += expired.files + delete_paths(table, [file.path for file in left])
-
-
-def _drop(table: Table, days: set[date]) -> None:
-    """Take whole days out of a table."""
-
-    def attempt() -> None:
-        chosen = ", ".join(f"'{day}'" for day in sorted(days))
-        files = plan_files(table, f"event_date IN ({chosen})") if days else []
-        if files:
-            exchange(table, files, [], {})
-
-    until_committed(table, attempt)
 
 
 def _drop_tombs(table: Table) -> None:

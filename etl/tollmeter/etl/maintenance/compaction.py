@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from tollmeter.model.home import Home
 
 MAINTENANCE_PROPERTY: Final = "tollmeter.maintenance"
+COMPACTION: Final = "compact-"
+RETENTION: Final = "retention-"
 SETTLED_AFTER: Final = timedelta(days=2)
 """A partition this old is seldom appended to, so its small files are compacted once and for all."""
 
@@ -228,7 +230,7 @@ def _commit(table: Table, old: list[DataFile], new: list[DataFile]) -> bool:
     """Exchange the files; False, and the new ones deleted, where another writer has replaced an old one."""
     from pyiceberg.exceptions import CommitFailedException, ValidationException
 
-    mark = {MAINTENANCE_PROPERTY: f"compact-{uuid4()}"}
+    mark = {MAINTENANCE_PROPERTY: f"{COMPACTION}{uuid4()}"}
     for _ in range(ATTEMPTS):
         try:
             exchange(table, old, new, mark)

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Final
 from tollmeter.etl.commit import until_committed
 from tollmeter.etl.datafiles import plan_files
 from tollmeter.etl.lake import TABLES
-from tollmeter.etl.maintenance.compaction import MAINTENANCE_PROPERTY
+from tollmeter.etl.maintenance.compaction import MAINTENANCE_PROPERTY, RETENTION
 from tollmeter.model.derived import UNPARTITIONED_TABLES
 from tollmeter.model.errors import SettingError
 from tollmeter.model.events import utc_now
-from tollmeter.model.names import TABLE_LLM_CALLS, TABLE_REQUESTS
 
 if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
     from tollmeter.model.settings import Settings
 
-_SOURCES: Final = (TABLE_REQUESTS, TABLE_LLM_CALLS)
 RETAINABLE: Final = tuple(name for name in TABLES if name not in UNPARTITIONED_TABLES)
 
 
@@ -38,11 +36,10 @@ def cutoffs(settings: Settings) -> dict[str, date]:
     return {name: today - timedelta(days=int(days)) for name, days in settings.retention_days.items()}
 
 
-def whole_days(days: Collection[date], settings: Settings) -> set[date]:
-    """Those days whose requests and calls are kept: rollups of others, derived anew, would lose what was dropped."""
+def first_whole_day(settings: Settings, sources: Collection[str]) -> date:
+    """The first day of which all sources keep their rows: what was derived of earlier ones stays as it is."""
     firsts = cutoffs(settings)
-    first = max((firsts[name] for name in _SOURCES if name in firsts), default=date.min)
-    return {day for day in days if day >= first}
+    return max((firsts[name] for name in sources if name in firsts), default=date.min)
 
 
 def older_files(table: Table, first: date) -> list[DataFile]:
@@ -61,7 +58,7 @@ def drop_days(table: Table, first: date) -> int:
         doomed = older_files(table, first)
         if doomed:
             with table.transaction() as change:
-                mark = {MAINTENANCE_PROPERTY: f"retention-{first}"}
+                mark = {MAINTENANCE_PROPERTY: f"{RETENTION}{first}"}
                 with change.update_snapshot(mark).overwrite() as snapshot:
                     for file in doomed:
                         snapshot.delete_data_file(file)

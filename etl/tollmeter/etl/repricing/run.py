@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 from tollmeter.etl.commitments import derive_commitments
 from tollmeter.etl.lake import days_of, existing_tables, open_tables, snapshots_of, summary_count
 from tollmeter.etl.lock import etl_lock
-from tollmeter.etl.plan import Memory
 from tollmeter.etl.repricing.differences import differences
 from tollmeter.etl.repricing.report import ModelDay, RepriceReport
 from tollmeter.etl.repricing.requests import stage_requests
@@ -106,7 +105,7 @@ def _reprice(home: Home, asked: _Asked, settings: Settings) -> RepriceReport:
             _carry_out(home, tables, staged, plan, settings)
         staged.forget()
         if asked.book.overlay:
-            derive_commitments(home, tables, asked.book.commitments, (), utc_now())
+            derive_commitments(home, tables, asked.book.commitments, utc_now())
     return report
 
 
@@ -137,16 +136,13 @@ def _stage_calls(home: Home, calls: Table, day: date, book: PriceBook, staged: S
 
 def _carry_out(home: Home, tables: dict[str, Table], staged: Staged, plan: Plan, settings: Settings) -> None:
     """Make the changes of a plan that are not made, and forget it."""
-    memory = Memory(home)
-    memory.touch(staged.days(TABLE_LLM_CALLS))
     for change in staged.changes():
         before, after = _make(home, tables[change.table], change, plan.run_id)
         plan.report.rows_before += before
         plan.report.rows_after += after
     plan.report.check()
-    derive(home, tables, memory.days())
-    memory.rolled_up()
     land_run(home, tables[TABLE_RUNS], _event(plan, settings.environment), plan.run_id)
+    derive(home, tables, settings)
     staged.forget()
 
 

@@ -7,7 +7,7 @@ CREATE TABLE IF NOT EXISTS "tollmeter_native"."rollup_latency_hourly" (
   "route" VARCHAR(16384),
   "provider" VARCHAR(16384),
   "model" VARCHAR(16384),
-  "bucket" BIGINT NOT NULL,
+  "bucket" BIGINT,
   "count" BIGINT NOT NULL
 )
 DISTSTYLE AUTO

@@ -5,9 +5,12 @@ CREATE TABLE IF NOT EXISTS "tollmeter_native"."rollup_requests_hourly" (
   "environment" VARCHAR(16384),
   "route" VARCHAR(16384),
   "status_class" VARCHAR(16384),
-  "errors" BIGINT NOT NULL,
+  "error_type" VARCHAR(16384),
   "requests" BIGINT NOT NULL,
-  "client_disconnects" BIGINT NOT NULL
+  "errors" BIGINT NOT NULL,
+  "failures" BIGINT NOT NULL,
+  "client_disconnects" BIGINT NOT NULL,
+  "response_bytes" BIGINT NOT NULL
 )
 DISTSTYLE AUTO
 COMPOUND SORTKEY ("event_date", "hour")
