@@ -320,7 +320,7 @@ class Settings:
         3600.0, SECONDS, "a snapshot that was replaced more recently stays whatever their number: readers may be at it"
     )
     snapshot_max_count: int = _row(
-        200,
+        50,
         COUNT,
         "snapshots that a table keeps; etl run expires older ones when there are half as many more; 0: no end",
     )
