@@ -37,12 +37,17 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a run is about: sources by name (none: where forwarders ship to), upload hours, shard, memory in bytes."""
+    """What a run is about: sources, by name or open (none: where forwarders ship to), upload hours, shard, memory.
 
-    sources: tuple[str, ...] = ()
+    Memory is in bytes. `stop` is asked before each batch; once it says yes, the run begins no other, and a later one
+    goes on from there.
+    """
+
+    sources: tuple[str | Source, ...] = ()
     span: Span = field(default_factory=Span)
     shard: Shard = field(default_factory=Shard)
     max_memory: int = 0
+    stop: Callable[[], bool] = lambda: False
 
 
 def run(
@@ -119,6 +124,7 @@ class _Running:
     memory: Memory
     wish: _Wish
     tally: Tally = field(default_factory=Tally)
+    stopped: bool = False
     _done: Iterator[int] = field(default_factory=lambda: count(1))
     _total: int = 0
 
@@ -130,10 +136,14 @@ class _Running:
             if source.whole_hours:
                 close_hours(self.tables[TABLE_LEDGER], listing, utc_now())
                 return
+            if self.stopped:
+                return
         self._sweep()
 
     def _finish(self) -> None:
         for plan in self.memory.unfinished(self.wish.scope.shard):
+            if self._stops():
+                return
             if self._ledger().without([{"object_key": planned.key} for planned in plan.objects]):
                 self._total += len(plan.objects)
                 self._carry_out(plan)
@@ -155,6 +165,8 @@ class _Running:
         waiting = {found.key for found in pending}
         source.acknowledge({found.key for found in listing.objects if found.key not in waiting})
         for plan in plans(mine, how):
+            if self._stops():
+                return
             self._carry_out(self.memory.begin(plan))
             source.acknowledge({planned.key for planned in plan.objects})
 
@@ -163,6 +175,10 @@ class _Running:
         self.tally.add(batch.carry_out(self._count))
         if batch.event:
             self.wish.told(batch.event)
+
+    def _stops(self) -> bool:
+        self.stopped = self.stopped or self.wish.scope.stop()
+        return self.stopped
 
     def _sweep(self) -> None:
         """Hours that a queue told of in part are listed once they are over: what nobody was told of is found so."""

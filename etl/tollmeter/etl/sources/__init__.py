@@ -17,15 +17,15 @@ __all__ = ["Source", "open_source", "open_sources"]
 _ALLOWED = "a folder, an address such as s3://bucket/raw, or the URL of an SQS queue"
 
 
-def open_sources(home: Home, names: tuple[str, ...], span: Span) -> Iterator[Source]:
-    """The sources of those names; without any, the home's own raw folder.
+def open_sources(home: Home, names: tuple[str | Source, ...], span: Span) -> Iterator[Source]:
+    """The sources of those names, those that are open already as they are; without any, the home's own raw folder.
 
     Raises:
         SettingError: a name is no source.
         MissingExtraError: one is on AWS, and boto3 is not installed.
     """
     for name in names or ("",):
-        yield open_source(home, name, span)
+        yield open_source(home, name, span) if isinstance(name, str) else name
 
 
 def open_source(home: Home, name: str, span: Span) -> Source:
