@@ -64,7 +64,8 @@ def template() -> Any:
 
 def calls(service: str) -> set[str]:
     """The operations of a service that its modules call, by name or through a paginator."""
-    operations = {xform_name(name) for name in Session().get_service_model(service).operation_names}
+    model: Any = Session().get_service_model(service)
+    operations = {xform_name(name) for name in model.operation_names}
     found = set[str]()
     for path in CALLED[service]:
         for node in ast.walk(ast.parse(path.read_text())):
