@@ -317,7 +317,10 @@ class StatsdDouble(Double):
         self._folder.cleanup()
 
     def total(self, name: str) -> float:
-        return sum(sum(each.values) for each in self.samples if each.name == name and each.tags["service"] == "svc")
+        """The sum as Datadog has it: of two points with one time it keeps the later alone."""
+        found = [each for each in self.samples if each.name == name and each.tags["service"] == "svc"]
+        timed = {(each.time, *sorted(each.tags.items())): sum(each.values) for each in found if each.time is not None}
+        return sum(timed.values()) + sum(sum(each.values) for each in found if each.time is None)
 
 
 class RawDouble(Double):

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from recorded_events import served
 from statsd_socket import Sample, StatsdSocket, udp_socket, unix_socket
 
+from tollmeter.exporters.derive import seconds
 from tollmeter.exporters.derive.datadog import log_ids, tags
 from tollmeter.exporters.derive.dimensions import DimensionBudget
 from tollmeter.exporters.forwarder import Forwarder
@@ -152,17 +153,35 @@ def test_what_datadog_takes_no_more_is_late_or_early(agent: StatsdSocket, sink: 
     assert total(agent.samples(), "tollmeter.llm.calls") == 1
 
 
-def test_a_minute_without_room_loses_no_other_point(
+def test_a_minute_without_room_loses_no_point(
     agent: StatsdSocket, sink: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(datadog_metrics, "MINUTE_S", 2)
+    monkeypatch.setattr(seconds, "MINUTE_S", 2)
     metrics = sink()
     old = now() - timedelta(minutes=10)
     receipts = [metrics.send(lines(call(timestamp=old, latency_ms=1.0))) for _ in range(4)]
     assert [receipt.acknowledged for receipt in receipts] == [1, 1, 1, 1]
-    points = sum(1 for sample in agent.samples() if sample.name == "tollmeter.llm.calls")
-    assert points == 2
-    assert receipts[3].notes["late_values"] == 3  # two counts, and a value of latency
+    points = [(s.time, s.values) for s in agent.samples() if s.name == "tollmeter.llm.calls"]
+    assert [values for _, values in points] == [(1,), (1,), (2,), (3,)]
+    assert len({time for time, _ in points}) == 2
+    assert dict(points)[points[0][0]] == (1,)  # as Datadog keeps them: 1 and 3, of 4 calls
+    assert receipts[3].notes["late_values"] == 1
+
+
+def test_a_shared_second_counts_nothing_that_never_left(
+    agent: StatsdSocket, sink: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seconds, "MINUTE_S", 2)
+    metrics = sink()
+    old = lines(call(timestamp=now() - timedelta(minutes=10)))
+    metrics.send(old)
+    metrics.send(old)
+    with monkeypatch.context() as patched:
+        patched.setattr(metrics, "_statsd", datadog_metrics._client("unix:///nowhere/dsd.socket"))
+        with pytest.raises(ConnectionError):
+            metrics.send(old)
+    metrics.send(old)
+    assert [s.values for s in agent.samples() if s.name == "tollmeter.llm.calls"] == [(1,), (1,), (2,)]
 
 
 def test_the_service_is_that_of_the_event(agent: StatsdSocket, sink: Opened, monkeypatch: pytest.MonkeyPatch) -> None:

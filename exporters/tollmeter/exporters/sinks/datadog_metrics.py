@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 import time
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import islice
-from random import SystemRandom
+from operator import add
 from typing import TYPE_CHECKING, Any, Final
 
 from tollmeter.exporters.derive.datadog import ended_s, metric_name, tags
-from tollmeter.exporters.derive.metrics import MINUTE_S, Aggregator, Key, Points, minute_of
+from tollmeter.exporters.derive.metrics import Aggregator, Key, Points, minute_of
+from tollmeter.exporters.derive.seconds import Seconds
 from tollmeter.exporters.sinks.base import LATE, InDoubtError, Receipt
 from tollmeter.exporters.sinks.metered import MetricSink
 from tollmeter.model.errors import MissingExtraError
@@ -26,18 +27,17 @@ if TYPE_CHECKING:
 FRESH_S: Final = 60.0
 """What ended no longer ago is sent for the Agent to count where it stands; older points carry their time."""
 LATE_VALUES: Final = LATE + "_values"
-"""Points too old to be sent: values of distributions, for which the protocol has no time, and counts without room."""
+"""Values of distributions that are too old to be sent, for the protocol has no time for them."""
 
 Put = Callable[..., None]
+Join = Callable[[float, float], float]
 
 _NOW: Final = 0
 _MAX_POINTS: Final = 5_000
 _MAX_VALUES: Final = 40
-_MAX_MINUTES: Final = 50_000
 _TIMEOUT_S: Final = 1.0
 _NEVER_S: Final = 10**9
 _UNIFIED: Final = ("env:", "service:", "version:")
-_random = SystemRandom()
 
 
 class DatadogMetrics(MetricSink):
@@ -60,7 +60,7 @@ class DatadogMetrics(MetricSink):
         self.aggregator = Aggregator(budget.admit, aliases, when=_when)
         self._names = {name: metric_name(name) for name in self.aggregator.sent}
         self._names |= {alias.name: alias.name for alias in aliases}
-        self._seconds = _Seconds()
+        self._seconds = Seconds()
         self._late = 0
         self._statsd = _client(settings.statsd_address)
 
@@ -80,6 +80,7 @@ class DatadogMetrics(MetricSink):
         """Send points in as many datagrams as they need; nothing is sent twice."""
         statsd, late, tried = self._statsd, Counter[str](), 0
         sent, dropped = statsd.packets_sent, statsd.packets_dropped
+        self._seconds.begin()
         statsd.open_buffer()
         try:
             for _ in self._put(points, late):
@@ -91,7 +92,10 @@ class DatadogMetrics(MetricSink):
         sent, dropped = statsd.packets_sent - sent, statsd.packets_dropped - dropped
         if tried and (dropped or not sent):
             reason = f"the Agent's socket took {sent} datagrams and refused {dropped}"
-            raise InDoubtError(reason) if sent else ConnectionError(reason)
+            if sent:
+                raise InDoubtError(reason)
+            self._seconds.give_back()
+            raise ConnectionError(reason)
         self._late += late.total()
 
     def close(self) -> None:
@@ -113,26 +117,25 @@ class DatadogMetrics(MetricSink):
     def _put(self, points: Points, late: Counter[str]) -> Iterator[None]:
         """Put each point into the client's buffer, which sends what fills a datagram; yields after each line."""
         for key, total in points.sums.items():
-            yield from self._put_one(key, total, late, self._statsd.count, self._statsd.count_with_timestamp)
+            yield from self._put_one(key, total, add, self._statsd.count, self._statsd.count_with_timestamp)
         for key, values in points.values.items():
             if self.aggregator.sent[key.name].metric.aggregate == "gauge":
                 gauge = self._statsd.gauge, self._statsd.gauge_with_timestamp
-                yield from self._put_one(key, max(values), late, *gauge)
+                yield from self._put_one(key, max(values), max, *gauge)
             elif key.minute == _NOW:
                 yield from self._put_values(key, values.elements())
             else:
                 late[key.name] += values.total()
 
-    def _put_one(self, key: Key, value: float, late: Counter[str], now: Put, then: Put) -> Iterator[None]:
+    def _put_one(self, key: Key, value: float, joined: Join, now: Put, then: Put) -> Iterator[None]:
         name, labels = self._names[key.name], tags(key.dimensions)
         if key.minute == _NOW:
             now(name, value, tags=labels)
             yield
-        elif second := self._seconds.take(key):
+        else:
+            second, value = self._seconds.take(key, value, joined)
             then(name, value, second, tags=labels)
             yield
-        else:
-            late[key.name] += 1
 
     def _put_values(self, key: Key, values: Iterator[float]) -> Iterator[None]:
         """Many values on a line, as the protocol has it from 1.1 on."""
@@ -140,24 +143,6 @@ class DatadogMetrics(MetricSink):
             packed = ":".join(map(str, part))
             self._statsd.distribution(self._names[key.name], packed, tags=tags(key.dimensions))
             yield
-
-
-class _Seconds:
-    """A second of its own for each old point of a minute: of two with one time Datadog keeps the later alone.
-
-    They begin at a random second, so that forwarders under one Agent seldom meet.
-    """
-
-    def __init__(self) -> None:
-        self._taken: OrderedDict[Key, int] = OrderedDict()
-
-    def take(self, key: Key) -> int | None:
-        """The next second of the key's minute; None when all are taken."""
-        count = self._taken.pop(key, _random.randrange(MINUTE_S // 2))
-        self._taken[key] = count + 1
-        if len(self._taken) > _MAX_MINUTES:
-            self._taken.popitem(last=False)
-        return key.minute + count if count < MINUTE_S else None
 
 
 def _when(event: Event) -> int:
