@@ -208,7 +208,7 @@ def test_latency_that_is_not_known_is_in_no_percentile(home: Home, tmp_path: Pat
     with open_engine("duckdb", home) as engine:
         (row,) = engine.query("overview", since="2026-11-01", until="2026-11-02").to_pylist()
         buckets = engine.execute('SELECT SUM("count") AS n FROM rollup_latency_hourly').to_pylist()
-    assert (row["calls"], row["p95_latency_ms"]) == (10, 1234.0)
+    assert (row["calls"], row["p95_latency_ms"]) == (10, pytest.approx(1234.0, rel=0.01))  # of a bucket
     assert buckets == [{"n": 1}]
 
 

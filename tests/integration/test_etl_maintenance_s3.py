@@ -61,7 +61,7 @@ def test_compact_expire_vacuum_and_forget(aws: AwsLake) -> None:
     assert tokens(aws.home) == list(range(2 * PART))
 
     report = etl.forget(aws.home, Subject("user_id", "user-4"), settings=EAGER)
-    assert (report.rows, report.raw_lines, report.found) == ({"llm_calls": 1}, 1, [])
+    assert (report.rows, report.raw_lines, report.found) == ({"llm_calls": 1, "rollup_sessions_daily": 1}, 1, [])
     assert tokens(aws.home) == [n for n in range(2 * PART) if n != 4]
     for table in existing_tables(aws.home).values():
         assert {file.path for file in list_files(table)} == needed_paths(table)

@@ -261,6 +261,7 @@ class Dies(RawFolder):
         return f"dt=2020-01-01/hour=03/{{segment_id}}.jsonl.zst"
     def store(self, source, key):
         super().store(source, key)
+        (self._root / key).with_name(f".{{Path(key).name}}.tmp").hardlink_to(self._root / key)
         os._exit(9)
 home = Home(Path({str(home.path)!r}))
 Forwarder(home, Settings.load({{}}), sinks=[Dies(home.raw)]).run_once()
@@ -269,6 +270,7 @@ Forwarder(home, Settings.load({{}}), sinks=[Dies(home.raw)]).run_once()
     report = Forwarder(home, SETTINGS).run_once()
     assert event_ids(raw_lines(home)) == ids
     assert [path.parent.name for path in home.raw.glob("dt=2020*/*/*")] == ["hour=03"]
+    assert list(home.raw.rglob(".*")) == [], "its other name, under which it was made, is gone"
     assert report.of("raw", "acknowledged") == 10
     assert not (home.spool / "chat").exists() or list((home.spool / "chat").iterdir()) == []
 

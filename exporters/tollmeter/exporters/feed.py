@@ -245,7 +245,9 @@ class SegmentFeed(Feed):
             self._skip(segment, error)
             return
         key = self._key(segment)
-        if not self._sink.exists(key):
+        if self._sink.exists(key):
+            self._sink.discard(key)  # what an attempt that was killed right after it stored left beside the object
+        else:
             self._sink.store(segment.path, key)
         counts = {PRODUCED: lines, ACKNOWLEDGED: lines, OBJECTS: 1}
         self._settle(segment, segment.size, {} if segment.own else counts)
