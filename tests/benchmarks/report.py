@@ -8,6 +8,12 @@ from typing import Any
 MAX_IMPORT_MS, MAX_IMPORT_MB = 50, 8
 MAX_ROLLUP_MS, MAX_DAY_MS = 100, 1000
 MIN_ETL_TIMES, MAX_ETL_BYTES = 0.5, 1536 << 20
+_HEAD = """\
+# Benchmarks
+
+Made by `make bench ARGS=--write`, or a section at a time (`ARGS="--write --only tap"`); nothing here is written by
+hand.
+"""
 _METHOD = """\
 Each variant of the sample service is a server process of its own, pinned to one core with its exporter threads; load,
 upstream and OTLP sink share another. CPU is read from the process's CPU-time clock. Rounds are interleaved and the
@@ -80,7 +86,7 @@ looked at every 50 ms: `PSS` counts shared pages once, `RSS` for each process.
 
 
 def render(document: dict[str, Any]) -> str:
-    """The page."""
+    """The page: each section with when and on what it was measured."""
     known: dict[str, tuple[str, str, Callable[[Any], str]]] = {
         "service": ("CPU per request of the sample service", _METHOD, _service),
         "peers": ("Beside others", _PEERS, _peers),
@@ -91,14 +97,17 @@ def render(document: dict[str, Any]) -> str:
         "queries": ("Queries", _QUERIES, _queries),
         "etl": ("The ETL", _ETL, _etl),
     }
-    where = f"{document['machine']}, load {document['load']} at the start. {document['at']}. {document['versions']}"
-    head = f"# Benchmarks\n\nMade by `make bench ARGS=--write`; nothing here is written by hand.\n\nMachine: {where}.\n"
     sections = [
-        f"## {title}\n\n{method}\n{show(document[name])}"
+        f"## {title}\n\n{_stated(document[name])}\n\n{method}\n{show(document[name]['figures'])}"
         for name, (title, method, show) in known.items()
         if name in document
     ]
-    return "\n".join([f"{head}\n{document['rounds']} rounds.\n", *sections])
+    return "\n".join([_HEAD, *sections])
+
+
+def _stated(section: dict[str, Any]) -> str:
+    where = f"{section['machine']}, load {section['load']} at the start; {section['versions']}"
+    return f"{section['at']}, {section['rounds']} rounds unless told otherwise, on {where}."
 
 
 def _table(*rows: tuple[str, ...]) -> str:
