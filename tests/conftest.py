@@ -38,6 +38,13 @@ collect_ignore = ["sdks/drivers"]
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what `make soak` alone runs."""
+    full = [] if os.environ.get("TOLLMETER_FULL") else [item for item in items if item.get_closest_marker("full")]
+    config.hook.pytest_deselected(items=full)
+    items[:] = [item for item in items if item not in full]
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real traces and recorded responses."""

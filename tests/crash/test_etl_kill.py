@@ -27,7 +27,7 @@ from tollmeter.sql.places import open_place
 pytestmark = pytest.mark.crash
 
 KILLS = int(os.environ.get("TOLLMETER_KILLS", "3"))
-KILLS_A_BATCH = 3
+KILLS_A_BATCH = 5
 TURNS = {"folder": -(-KILLS // KILLS_A_BATCH), "s3": -(-KILLS // (4 * KILLS_A_BATCH))}
 """A run against S3 takes several times as long, so it is killed a quarter as often."""
 SEED = int(os.environ.get("TOLLMETER_SEED", "20261123"))
@@ -140,7 +140,7 @@ def batches(home: Home) -> dict[str, Counter[Any]]:
 
 
 def test_killed_right_after_a_commit(filled: Home) -> None:
-    for commits in range(1, TURNS["s3" if filled.place.url else "folder"] * KILLS_A_BATCH + 1):
+    for commits in range(1, (max(1, KILLS // 4) if filled.place.url else KILLS) + 1):
         if start(filled, commits).wait(120) != -signal.SIGKILL:
             break
     report = etl.run(filled)

@@ -47,9 +47,12 @@ def azure_sums(path: Path, rows: int) -> tuple[int, int]:
     return sum(int(given) for _, given, _ in cells), sum(int(made) for _, _, made in cells)
 
 
+CASES = [("conv", "lean"), ("code", "otel")]
+MORE = [pytest.param(*case, marks=pytest.mark.full) for case in (("conv", "otel"), ("code", "lean"))]
+
+
 @pytest.mark.shared_data
-@pytest.mark.parametrize("mode", ["lean", "otel"])
-@pytest.mark.parametrize("name", ["conv", "code"])
+@pytest.mark.parametrize(("name", "mode"), [*CASES, *MORE])
 def test_a_replayed_azure_trace_is_in_the_lake_to_the_token(shared: Path, home: Home, name: str, mode: str) -> None:
     path = shared / AZURE.format(name)
     told = tollmeter(home, "replay", str(path), "--rows", str(ROWS), "--mode", mode)

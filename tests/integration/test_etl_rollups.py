@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from hand_lake import call, land, request, roll_up
+from pyiceberg.types import StringType
 
 from tollmeter.etl import datafiles
 from tollmeter.etl.lake import existing_tables, open_tables
@@ -63,6 +64,15 @@ def test_order_and_split_change_nothing(
     for part in (EVENTS[100:], EVENTS[40:100:2], EVENTS[:40] + EVENTS[41:100:2]):
         land(home, part)
         roll_up(home)
+    assert contents(home) == at_once
+
+
+def test_a_rollup_of_an_earlier_version_is_made_anew(home: Home, at_once: dict[str, list[str]]) -> None:
+    land(home, EVENTS)
+    roll_up(home)
+    with existing_tables(home)["rollup_calls_hourly"].update_schema() as change:
+        change.add_column("was_here_before", StringType())
+    roll_up(home)
     assert contents(home) == at_once
 
 

@@ -66,6 +66,7 @@ def test_a_lake_on_s3_and_glue_is_written_and_read(aws: AwsLake) -> None:
     assert newest["llm_calls"] == START.replace(tzinfo=None)
 
 
+@pytest.mark.full
 def test_a_lake_on_s3_with_a_sqlite_catalog(aws: AwsLake) -> None:
     home = replace(aws.home, place=replace(aws.home.place, catalog="sqlite"))
     assert land_and_ask(home) == [1, 2, 3, 3]

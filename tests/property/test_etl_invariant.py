@@ -61,7 +61,7 @@ def test_every_line_is_a_row_or_a_fault(data: bytes) -> None:
         assert landed["timestamp"].to_pylist() == [verdict.event.timestamp.astimezone(UTC).replace(tzinfo=None)]
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(st.lists(st.lists(_lines, max_size=12).map(b"\n".join), min_size=1, max_size=3))
 def test_a_run_accounts_for_every_line(objects: list[bytes]) -> None:
     with tempfile.TemporaryDirectory() as folder:

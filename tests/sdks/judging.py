@@ -15,6 +15,8 @@ from sdks.venvs import SETS, python_of, run_with
 from tollmeter.model.events import LlmCall, decode
 
 GOLDEN: Final = SETS / "golden"
+EVERY: Final = int(os.environ.get("TOLLMETER_SDK_EVERY", "4"))
+"""Of the rows of a kind every so manieth is tried; 1 for all."""
 DRIVER: Final = ("-m", "sdks.drivers.driving")
 _OPERATIONS: Final = {
     "/completions": "text_completion",
@@ -66,6 +68,12 @@ def judge(name: str, module: str, shared: Path, folder: Path, *, python: Path | 
         if not (name == _RECOUNTED and pair.row["provider"] not in ("openai", "azure_openai")):
             _judge_by_hand(pair)
     return _verdict(pairs, answers)
+
+
+def judge_and_hold(name: str, module: str, shared: Path, folder: Path) -> None:
+    """Judge a set over a sample, or over every row, and hold it to its golden file."""
+    verdict = judge(name, module, shared, folder, every=EVERY)
+    (hold if EVERY == 1 else hold_sample)(name, verdict)
 
 
 def hold(name: str, verdict: Verdict) -> None:

@@ -3,10 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from sdks.judging import hold, judge
+from sdks.judging import judge_and_hold
 
 pytestmark = [pytest.mark.shared_data, pytest.mark.slow]
 
 
 def test_aiobotocore(shared: Path, tmp_path: Path) -> None:
-    hold("aiobotocore", judge("aiobotocore", "aiobotocore_sdk", shared, tmp_path))
+    judge_and_hold("aiobotocore", "aiobotocore_sdk", shared, tmp_path)

@@ -3,10 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from sdks.judging import hold, judge
+from sdks.judging import judge_and_hold
 
 pytestmark = [pytest.mark.shared_data, pytest.mark.slow]
 
 
 def test_langchain_openai(shared: Path, tmp_path: Path) -> None:
-    hold("langchain-openai", judge("langchain-openai", "langchain_openai_sdk", shared, tmp_path))
+    judge_and_hold("langchain-openai", "langchain_openai_sdk", shared, tmp_path)

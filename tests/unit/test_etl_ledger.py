@@ -67,7 +67,7 @@ def visible(objects: list[RawObject], ledger: Ledger, now: datetime) -> Iterator
 def test_a_thousand_hours_take_no_more_rows_than_a_hundred(table: Any) -> None:
     objects, recent, sizes, read = list[RawObject](), list[RawObject](), list[int](), list[str]()
     for hour in range(1000):
-        objects += [uploaded(hour, number) for number in range(3)]
+        objects += [uploaded(hour, number) for number in range(2)]
         if hour % 7 == 0 and hour > 10:  # uploaded two days late into an hour that is closed
             objects.append(RawObject(key(hour - 10, f"late-{hour}"), 100, START + hour * HOUR + HOUR / 2))
         now = START + (hour + 1) * HOUR

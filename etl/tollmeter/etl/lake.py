@@ -7,7 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Final
 
 from tollmeter.model.arrow import arrow_schema
-from tollmeter.model.derived import DERIVED_TABLES, UNPARTITIONED_TABLES
+from tollmeter.model.derived import DERIVED_TABLES, ROLLUP_TABLES, UNPARTITIONED_TABLES
 from tollmeter.model.names import EVENT_TABLES
 from tollmeter.sql.catalog import find_table, has_lake, namespace_of, open_catalog
 from tollmeter.sql.places import open_place
@@ -101,6 +101,9 @@ def connect(home: Home) -> duckdb.DuckDBPyConnection:
 
 def _open(catalog: Catalog, name: str, wanted: dict[str, str]) -> Table:
     table = find_table(catalog, name)
+    if table and name in ROLLUP_TABLES and table.schema().column_names != arrow_schema(name).names:
+        catalog.drop_table(table.name())  # of an earlier version: it is derived anew, and vacuum removes its files
+        table = None
     if table is None:
         return _create(catalog, name, wanted)
     if any(table.properties.get(key) != value for key, value in wanted.items()):
