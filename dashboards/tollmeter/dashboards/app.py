@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from flask import Flask, Response
 
     from tollmeter.model.home import Home
+    from tollmeter.model.settings import Settings
 
 HEALTH: Final = "health"
 YEAR_SECONDS: Final = 31_536_000
@@ -52,21 +53,26 @@ _INDEX: Final = """<!DOCTYPE html>
 </html>"""
 
 
-def create_app(home: Home, *, debug: bool = False) -> Dash:
+def create_app(home: Home, settings: Settings | None = None, *, debug: bool = False) -> Dash:
     """The dashboard over the lake of a home, as a Dash application (its `server` is a Flask WSGI app).
 
-    `debug` shows Dash's developer tools on the page: callbacks, their timings and their errors.
+    Who may see it is as the settings say, by default those of the environment. `debug` shows
+    Dash's developer tools on the page: callbacks, their timings and their errors.
 
     Raises:
         MissingExtraError: the extra `dashboard` is not installed.
+        UsageError: the settings that say who may see it contradict each other.
     """
     try:
         from dash import Dash
     except ModuleNotFoundError as error:
         raise MissingExtraError(str(error.name), "dashboard") from error
     from tollmeter.dashboards import callbacks
+    from tollmeter.dashboards.access import guard
+    from tollmeter.dashboards.access.sign_in import sign_in_of
     from tollmeter.dashboards.page import TITLE, layout
     from tollmeter.dashboards.queries import Lake
+    from tollmeter.model.settings import Settings
 
     app = Dash(
         __name__,
@@ -83,6 +89,7 @@ def create_app(home: Home, *, debug: bool = False) -> Dash:
     app.layout = layout
     callbacks.register(app, Lake(home))
     _harden(app.server)
+    guard(app.server, sign_in_of(settings or Settings.load()), open_paths=frozenset({f"/{HEALTH}"}))
     if debug:
         app.enable_dev_tools(debug=True, dev_tools_hot_reload=False, dev_tools_disable_version_check=True)
     return app

@@ -14,6 +14,8 @@ TollmeterError
 ├── TransientError        trying again may help                             exit 1
 │   ├── LockedError       another process holds the lock
 │   └── ConflictError     another writer committed first
+├── CancelledError        a query was ended by whoever asked                exit 1
+├── AccessError           who asks is not known, or may not                 exit 1
 └── SpendLimitError       a model call was refused: its limit is spent      exit 1
 ```
 
@@ -107,6 +109,14 @@ class LockedError(TransientError):
 
 class ConflictError(TransientError):
     """Another writer committed first."""
+
+
+class CancelledError(TollmeterError):
+    """A query was ended by whoever asked it, before it had an answer."""
+
+
+class AccessError(TollmeterError):
+    """Who asks is not known, or may not; the message tells nothing that the one who asks did not send."""
 
 
 class SpendLimitError(TollmeterError):

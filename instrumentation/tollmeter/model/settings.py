@@ -22,6 +22,7 @@ from tollmeter.model.values import (
     MILLIS,
     NAMES,
     PAIRS,
+    PATH,
     PROVIDER_HOSTS,
     RATIO,
     SECONDS,
@@ -366,6 +367,45 @@ class Settings:
     )
     redshift_reader_role: str = _row(
         "tollmeter_reader", TEXT, "database role that may read the views, and nothing else"
+    )
+    auth_issuer: str = _row(
+        "",
+        TEXT,
+        "issuer (OpenID Connect) whose tokens let viewers of the dashboard in, such as"
+        " https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_Ab12: docs/dashboard-deploy.md",
+    )
+    auth_audience: tuple[str, ...] = _row((), NAMES, "client ids whose tokens are for the dashboard")
+    auth_jwks_url: str = _row("", TEXT, "where the issuer's keys stand; empty means where its configuration says")
+    auth_alb_arn: str = _row(
+        "", TEXT, "ARN of the Application Load Balancer whose x-amzn-oidc-data lets viewers of the dashboard in"
+    )
+    auth_alb_keys_url: str = _row("", TEXT, "where load balancers' keys stand; empty means the endpoint of the region")
+    auth_tenant_claim: str = _row(
+        "",
+        TEXT,
+        "claim that names the tenants whose rows a viewer sees, such as custom:tenant; who lacks it sees none. Empty:"
+        " who signs in sees every row",
+    )
+    auth_admin: dict[str, str] = _row(
+        {}, PAIRS, "claims whose bearers see every row, such as cognito:groups=tollmeter-admins"
+    )
+    dashboard_proxies: int = _row(
+        0, COUNT, "proxies in front of the dashboard whose X-Forwarded-* are believed; 1 behind a load balancer"
+    )
+    dashboard_prefix: str = _row("/", PATH, "path that the dashboard is served below, such as /tollmeter/")
+    dashboard_threads: int = _row(8, COUNT, "requests that the dashboard answers at a time")
+    dashboard_memory_bytes: int = _row(
+        0, BYTES, "memory that DuckDB may take in the dashboard; 0 means its own rule, four fifths of the machine's"
+    )
+    dashboard_cache_bytes: int = _row(256 << 20, BYTES, "memory that answers kept by the dashboard may take")
+    dashboard_cache_age_s: float = _row(
+        3600.0, SECONDS, "an answer kept by the dashboard is asked anew at this age, even where the lake is the same"
+    )
+    dashboard_stale_s: float = _row(
+        60.0,
+        SECONDS,
+        "on Redshift without a lake_url to look at, how long an answer may be kept: the dashboard cannot see that the"
+        " lake has changed",
     )
     price_overlay: str = _row(
         "", TEXT, "YAML or JSON file of your own prices, laid over the shipped price book; see docs/pricing.md"

@@ -134,6 +134,13 @@ def _lake(value: str) -> str:
     return value.rstrip("/") or value
 
 
+def _path(value: str) -> str:
+    path = f"/{value.strip('/')}/" if value.strip("/") else "/"
+    if not re.fullmatch(r"(/[\w.~-]+)*/", path):
+        raise ValueError(value)
+    return path
+
+
 def _text_of_pairs(value: dict[str, str]) -> str:
     return ",".join(f"{key}={target}" for key, target in value.items())
 
@@ -156,6 +163,7 @@ NAMES: Final = Kind(_names, "names separated by commas")
 HOSTS: Final = Kind(_hosts, "hosts without port, *.suffix, or *, separated by commas", ",".join)
 STYLES: Final = Kind(_styles, "some of tracecontext, xray, datadog, separated by commas, or none", ",".join)
 LAKE: Final = Kind(_lake, "a folder, or an address such as s3://bucket/lake")
+PATH: Final = Kind(_path, "a path such as /tollmeter/")
 STATSD: Final = Kind(_statsd, "an address such as udp://localhost:8125 or unix:///var/run/datadog/dsd.socket")
 
 

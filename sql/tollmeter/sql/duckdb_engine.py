@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from tollmeter.model.errors import MissingExtraError, QueryError
+from tollmeter.sql.cancelling import stoppable
 from tollmeter.sql.catalog import open_catalog
 from tollmeter.sql.dialect import to_duckdb
 from tollmeter.sql.lake_views import LakeViews
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tollmeter.model.home import Home
+    from tollmeter.sql.cancelling import Cancel
+    from tollmeter.sql.named import NamedQuery
 
 VIEWS: Final = {"llm_requests": "llm_requests", "raw_requests": "spectrum_schema.raw_requests"}
 """Views people already query, by the file that defines them."""
@@ -28,10 +31,13 @@ VIEWS: Final = {"llm_requests": "llm_requests", "raw_requests": "spectrum_schema
 class DuckDBEngine:
     """Runs Redshift-dialect text on the lake of one home, in this process, reading nothing outside that lake."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, memory_bytes: int = 0) -> None:
+        """`memory_bytes` is what DuckDB may take; 0 leaves it to itself: four fifths of the machine's."""
         self._catalog = open_catalog(home)
         self._views = LakeViews(self._catalog)
         self._connection = _connect()
+        if memory_bytes:
+            self._connection.execute(f"SET GLOBAL memory_limit = '{int(memory_bytes)}B'")
         place = open_place(home)
         place.attach(self._connection)
         self._lock = Lock()
@@ -49,7 +55,16 @@ class DuckDBEngine:
             SettingError: a parameter has a value of the wrong type.
         """
         named = load(name)
-        return self.execute(named.sql, named.bind(params))
+        return self.run(named, named.bind(params))
+
+    def run(self, query: NamedQuery, values: Mapping[str, Any], cancel: Cancel | None = None) -> pa.Table:
+        """The result of a query, of its file or made from one, with a value for each of its parameters.
+
+        Raises:
+            QueryError: it cannot be parsed or run.
+            CancelledError: `cancel` was called, from another thread.
+        """
+        return self._run(query.sql, values, cancel)
 
     def execute(self, sql: str, params: Mapping[str, Any] | None = None) -> pa.Table:
         """The result of one statement in Redshift's dialect, with parameters written `:name`.
@@ -57,13 +72,21 @@ class DuckDBEngine:
         Raises:
             QueryError: the text cannot be parsed or run.
         """
+        return self._run(sql, params or {}, None)
+
+    @property
+    def snapshot(self) -> str:
+        """Names the state of the lake that queries see: another one after each commit."""
+        return self._views.snapshot
+
+    def _run(self, sql: str, values: Mapping[str, Any], cancel: Cancel | None) -> pa.Table:
         import duckdb
 
         text = to_duckdb(sql)
         try:
             # A cursor of its own: a DuckDB connection serves one thread at a time.
-            with self._connection.cursor() as cursor:
-                return cursor.sql(text, params=dict(params or {})).to_arrow_table()
+            with self._connection.cursor() as cursor, stoppable(cancel, cursor.interrupt):
+                return cursor.sql(text, params=dict(values)).to_arrow_table()
         except duckdb.Error as error:
             raise QueryError(f"{str(error).strip()}\nin: {text}") from error
 

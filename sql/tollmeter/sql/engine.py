@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from tollmeter.model.home import Home
     from tollmeter.model.settings import Settings
+    from tollmeter.sql.cancelling import Cancel
+    from tollmeter.sql.named import NamedQuery
     from tollmeter.sql.remote import RemoteEngine
 
 ENGINE_DUCKDB: Final = "duckdb"
@@ -34,12 +36,26 @@ class Engine(Protocol):
         """
         ...
 
+    def run(self, query: NamedQuery, values: Mapping[str, Any], cancel: Cancel | None = None) -> pa.Table:
+        """The result of a query, of its file or made from one, with a value for each of its parameters.
+
+        Raises:
+            QueryError: it cannot be parsed or run.
+            CancelledError: `cancel` was called, from another thread.
+        """
+        ...
+
     def execute(self, sql: str, params: Mapping[str, Any] | None = None) -> pa.Table:
         """The result of one statement in Redshift's dialect, with parameters written `:name`.
 
         Raises:
             QueryError: the text cannot be parsed or run.
         """
+        ...
+
+    @property
+    def snapshot(self) -> str:
+        """Names the state of the lake that queries see; empty where the engine cannot tell."""
         ...
 
     def refresh(self) -> None:
@@ -61,8 +77,13 @@ class Engine(Protocol):
         ...
 
 
-def open_engine(kind: str, home: Home, settings: Settings | None = None) -> Engine:
+def open_engine(
+    kind: str, home: Home, settings: Settings | None = None, *, statements: int = 1, memory_bytes: int = 0
+) -> Engine:
     """An engine: on the lake of a home, or on Redshift where the settings say it is.
+
+    `statements` is how many run at a time where each takes a connection, `memory_bytes` what DuckDB may take (0: its
+    own rule).
 
     Raises:
         UnknownNameError: there is no engine of that kind.
@@ -72,14 +93,14 @@ def open_engine(kind: str, home: Home, settings: Settings | None = None) -> Engi
     if kind not in ENGINES:
         raise UnknownNameError("engine", kind, ENGINES)
     if kind in REMOTE_ENGINES:
-        return open_remote(kind, settings)
+        return open_remote(kind, settings, statements=statements)
     from tollmeter.sql.duckdb_engine import DuckDBEngine
 
-    return DuckDBEngine(home)
+    return DuckDBEngine(home, memory_bytes)
 
 
-def open_remote(kind: str, settings: Settings | None = None) -> RemoteEngine:
-    """An engine on Redshift.
+def open_remote(kind: str, settings: Settings | None = None, *, statements: int = 1) -> RemoteEngine:
+    """An engine on Redshift, which runs so many statements at a time.
 
     Raises:
         UnknownNameError: there is no such engine, or it is not on Redshift.
@@ -94,7 +115,7 @@ def open_remote(kind: str, settings: Settings | None = None) -> RemoteEngine:
     if kind == ENGINE_REDSHIFT:
         from tollmeter.sql.redshift_engine import RedshiftEngine
 
-        return RedshiftEngine(chosen)
+        return RedshiftEngine(chosen, statements)
     from tollmeter.sql.redshift_data_engine import RedshiftDataEngine
 
     return RedshiftDataEngine(chosen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from tollmeter.model.arrow import arrow_schema
@@ -35,18 +36,36 @@ class LakeViews:
         self._catalog = catalog
         self._seen: dict[str, str] = {}
 
+    @property
+    def snapshot(self) -> str:
+        """A digest of the snapshots that were seen last."""
+        return _digest(self._seen)
+
     def changed(self) -> list[str]:
         """`CREATE VIEW` statements of the tables whose snapshot is not the one seen last."""
         return [statement for table in TABLES if (statement := self._view_if_changed(table))]
 
     def _view_if_changed(self, name: str) -> str:
         table = find_table(self._catalog, name)
-        version = table.metadata_location if table else "absent"
+        version = _version(table)
         if self._seen.get(name) == version:
             return ""
         statement = view_of(name, table)
         self._seen[name] = version
         return statement
+
+
+def snapshot_of(catalog: Catalog) -> str:
+    """Names the state of a lake: another one after each commit to any of its tables."""
+    return _digest({name: _version(find_table(catalog, name)) for name in TABLES})
+
+
+def _version(table: Table | None) -> str:
+    return table.metadata_location if table else "absent"
+
+
+def _digest(versions: dict[str, str]) -> str:
+    return sha256("\n".join(versions.get(name, "") for name in TABLES).encode()).hexdigest()
 
 
 def view_of(name: str, table: Table | None, files: list[str] | None = None) -> str:

@@ -23,13 +23,13 @@ def with_schemas(sql: str, schemas: Mapping[str, str]) -> str:
     >>> with_schemas("SELECT r.route FROM requests AS r -- all", {"requests": '"public"'})
     'SELECT r.route FROM "public".requests AS r -- all'
     """
-    tree = _parsed(sql)
+    tree = parsed(sql)
     from sqlglot import exp
 
     ctes = {cte.alias for cte in tree.find_all(exp.CTE)}
     bare = [found.this for found in tree.find_all(exp.Table) if not found.db and found.name not in ctes]
     named = [found for found in bare if found.name in schemas]
-    return _edited(sql, {found.meta["start"]: (found.meta["start"], f"{schemas[found.name]}.") for found in named})
+    return edited(sql, {found.meta["start"]: (found.meta["start"], f"{schemas[found.name]}.") for found in named})
 
 
 def without_unbindable(sql: str, params: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -43,7 +43,7 @@ def without_unbindable(sql: str, params: Mapping[str, Any]) -> tuple[str, dict[s
     """
     constants = {name: _CONSTANTS[value] for name, value in params.items() if value is None or value == ""}
     edits = {start: (end, constants[name]) for name, start, end in _placeholders(sql) if name in constants}
-    return _edited(sql, edits), {name: value for name, value in params.items() if name not in constants}
+    return edited(sql, edits), {name: value for name, value in params.items() if name not in constants}
 
 
 def without_header(sql: str) -> str:
@@ -79,7 +79,8 @@ def _placeholders(sql: str) -> list[tuple[str, int, int]]:
     ]
 
 
-def _edited(sql: str, edits: Mapping[int, tuple[int, str]]) -> str:
+def edited(sql: str, edits: Mapping[int, tuple[int, str]]) -> str:
+    """The text with other words from some places on: by start, the end and what is put there."""
     for start in sorted(edits, reverse=True):
         end, text = edits[start]
         sql = sql[:start] + text + sql[end:]
@@ -98,7 +99,12 @@ def _tokens(sql: str) -> list[Any]:
         raise QueryError(f"not Redshift SQL: {error}") from error
 
 
-def _parsed(sql: str) -> exp.Expr:
+def parsed(sql: str) -> exp.Expr:
+    """The text as a tree; identifiers carry where they stand in it.
+
+    Raises:
+        QueryError: it is not one statement of Redshift SQL.
+    """
     try:
         import sqlglot
         from sqlglot.errors import SqlglotError

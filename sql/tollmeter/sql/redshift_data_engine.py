@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tollmeter.model.settings import Settings
+    from tollmeter.sql.cancelling import Cancel
 
 _FIRST_WAIT_S: Final = 0.1
 _LONGEST_WAIT_S: Final = 5.0
@@ -47,30 +48,32 @@ class RedshiftDataEngine(RemoteEngine):
         if len(statements) > _BATCH:
             raise UsageError(f"{len(statements)} statements in one transaction: the Data API takes {_BATCH}")
         call = self._client.batch_execute_statement
-        self._submitted(call, Sqls=list(statements), ExecutionMode="TRANSACTION")
+        self._submitted(call, None, Sqls=list(statements), ExecutionMode="TRANSACTION")
 
     def close(self) -> None:
         """Close the client's connections."""
         self._client.close()
 
-    def _run(self, sql: str, params: dict[str, Any]) -> pa.Table:
+    def _run(self, sql: str, params: dict[str, Any], cancel: Cancel | None = None) -> pa.Table:
         text, bound = without_unbindable(sql, params)
         given = [{"name": name, "value": _spelled(value)} for name, value in bound.items()]
         call = self._client.execute_statement
-        ended = self._submitted(call, Sql=text, **({"Parameters": given} if given else {}))
+        if cancel:
+            cancel.check()
+        ended = self._submitted(call, cancel, Sql=text, **({"Parameters": given} if given else {}))
         return self._result(ended["Id"]) if ended["HasResultSet"] else table_of([], [], [])
 
-    def _submitted(self, call: Callable[..., dict[str, Any]], **request: Any) -> dict[str, Any]:
+    def _submitted(self, call: Callable[..., dict[str, Any]], cancel: Cancel | None, **request: Any) -> dict[str, Any]:
         with _faults():
             # The token makes a repeated submission, after an answer that was lost, the same statement.
             statement = call(**request, **self._where, ClientToken=str(uuid4()), StatementName="tollmeter")["Id"]
         with _faults():
-            ended = self._ended(statement)
+            ended = self._ended(statement, cancel)
         if ended["Status"] != _FINISHED:
             raise QueryError(f"{ended.get('Error') or ended['Status'].lower()}\nin: {_text(request)}")
         return ended
 
-    def _ended(self, statement: str) -> dict[str, Any]:
+    def _ended(self, statement: str, cancel: Cancel | None) -> dict[str, Any]:
         """What is said of a statement that ended; one that takes too long, or nobody waits for, is cancelled."""
         deadline = time.monotonic() + self._settings.redshift_timeout_s
         try:
@@ -80,12 +83,23 @@ class RedshiftDataEngine(RemoteEngine):
                     return found
                 if time.monotonic() >= deadline:
                     break
-                self._sleep(min(wait, max(deadline - time.monotonic(), 0.001)))
+                self._pause(min(wait, max(deadline - time.monotonic(), 0.001)), cancel)
         except BaseException:
             self._cancel(statement)
             raise
         self._cancel(statement)
         raise QueryError(f"cancelled after {self._settings.redshift_timeout_s:g} s, as redshift_timeout_s says")
+
+    def _pause(self, seconds: float, cancel: Cancel | None) -> None:
+        """Wait, unless nobody waits for the statement any more.
+
+        Raises:
+            CancelledError: nobody does.
+        """
+        if cancel is None:
+            self._sleep(seconds)
+        elif cancel.wait(seconds):
+            cancel.check()
 
     def _cancel(self, statement: str) -> None:
         from botocore.exceptions import BotoCoreError, ClientError

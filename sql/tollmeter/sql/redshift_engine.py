@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from threading import Lock
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
 from tollmeter.model.errors import MissingExtraError, QueryError, UsageError
+from tollmeter.sql.cancelling import stoppable
+from tollmeter.sql.redshift_pool import Pool
 from tollmeter.sql.remote import RemoteEngine
 from tollmeter.sql.results import MAX_PRECISION, table_of
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from redshift_connector.cursor import Cursor
 
     from tollmeter.model.settings import Settings
+    from tollmeter.sql.cancelling import Cancel
 
 _TYPES: Final = {
     16: "bool",
@@ -35,22 +38,23 @@ _SOCKET_GRACE_S: Final = 30
 
 
 class RedshiftEngine(RemoteEngine):
-    """Runs statements over one connection, one at a time, each in a transaction of its own."""
+    """Runs statements over a few connections, each in a transaction of its own; threads may share it."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Connect.
+    def __init__(self, settings: Settings, statements: int = 1) -> None:
+        """Connect; more connections are opened as more statements run at a time.
 
         Raises:
             UsageError: the settings name no place to connect to.
             QueryError: the connection was refused.
         """
         super().__init__(settings)
-        self._lock = Lock()
-        self._connection = _connect(settings)
+        self._pool = Pool(statements, lambda: _connect(settings))
+        with self._pool.connection():
+            pass
 
     def transaction(self, statements: Sequence[str]) -> None:
         """Run statements in their order, all or none of them."""
-        with self._lock, self._connection.cursor() as cursor:
+        with self._pool.connection() as connection, connection.cursor() as cursor:
             _execute(cursor, "BEGIN", {})
             try:
                 for statement in statements:
@@ -61,21 +65,35 @@ class RedshiftEngine(RemoteEngine):
             _execute(cursor, "COMMIT", {})
 
     def close(self) -> None:
-        """Close the connection; closing twice does nothing."""
-        from redshift_connector.error import InterfaceError
+        """Close the connections; closing twice does nothing."""
+        self._pool.close()
 
-        try:
-            self._connection.close()
-        except InterfaceError:
-            return
-
-    def _run(self, sql: str, params: dict[str, Any]) -> pa.Table:
-        with self._lock, self._connection.cursor() as cursor:
-            _execute(cursor, sql, params)
+    def _run(self, sql: str, params: dict[str, Any], cancel: Cancel | None = None) -> pa.Table:
+        with self._pool.connection() as connection, connection.cursor() as cursor:
+            with stoppable(cancel, self._stop(cursor) if cancel else _nothing):
+                _execute(cursor, sql, params)
             if cursor.description is None:
                 return table_of([], [], [])
             names = [column[0] for column in cursor.description]
             return table_of(names, _types(cursor), cursor.fetchall())
+
+    def _stop(self, cursor: Cursor) -> Callable[[], None]:
+        """What ends a statement of a cursor: a connection of its own, for the statement's is busy with it.
+
+        https://docs.aws.amazon.com/redshift/latest/dg/PG_CANCEL_BACKEND.html
+        """
+        _execute(cursor, "SELECT pg_backend_pid()", {})
+        ((process,),) = cursor.fetchall()
+
+        def stop() -> None:
+            with closing(_connect(self._settings)) as other, other.cursor() as asking:
+                _execute(asking, "SELECT pg_cancel_backend(:process)", {"process": process})
+
+        return stop
+
+
+def _nothing() -> None:
+    """Stops nothing: nobody can ask for it."""
 
 
 def _execute(cursor: Cursor, sql: str, params: dict[str, Any]) -> None:

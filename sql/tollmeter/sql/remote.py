@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from tollmeter.sql.identifiers import identifier
 from tollmeter.sql.lake_views import TABLES
-from tollmeter.sql.named import load
+from tollmeter.sql.named import NamedQuery, load
 from tollmeter.sql.placing import with_schemas, without_header
 from tollmeter.sql.results import as_told
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tollmeter.model.settings import Settings
+    from tollmeter.sql.cancelling import Cancel
 
 VIEW_REQUESTS: Final = "llm_requests"
 _VIEWS: Final = (*TABLES, VIEW_REQUESTS)
@@ -40,7 +41,16 @@ class RemoteEngine(ABC):
             SettingError: a parameter has a value of the wrong type.
         """
         named = load(name)
-        return as_told(self.execute(named.sql, named.bind(params)), named.columns)
+        return self.run(named, named.bind(params))
+
+    def run(self, query: NamedQuery, values: Mapping[str, Any], cancel: Cancel | None = None) -> pa.Table:
+        """The result of a query, of its file or made from one, with a value for each of its parameters.
+
+        Raises:
+            QueryError: it cannot be parsed or run, took too long, or does not give what its header tells.
+            CancelledError: `cancel` was called, from another thread.
+        """
+        return as_told(self._run(self._placed(query.sql), dict(values), cancel), query.columns)
 
     def execute(self, sql: str, params: Mapping[str, Any] | None = None) -> pa.Table:
         """The result of one statement, with parameters written `:name`; no columns where it has none.
@@ -48,8 +58,12 @@ class RemoteEngine(ABC):
         Raises:
             QueryError: the text cannot be parsed or run, or took too long.
         """
-        text = without_header(sql)
-        return self._run(with_schemas(text, self._schemas) if self._schemas else text, dict(params or {}))
+        return self._run(self._placed(sql), dict(params or {}))
+
+    @property
+    def snapshot(self) -> str:
+        """Empty: what Redshift sees of the lake changes without a word."""
+        return ""
 
     def define(self, sql: str) -> None:
         """Run one statement as it is written, for what it does: no result, no parameters, no schema put anywhere.
@@ -75,7 +89,11 @@ class RemoteEngine(ABC):
         """Give back what the engine holds; it cannot be used afterwards."""
 
     @abstractmethod
-    def _run(self, sql: str, params: dict[str, Any]) -> pa.Table: ...
+    def _run(self, sql: str, params: dict[str, Any], cancel: Cancel | None = None) -> pa.Table: ...
+
+    def _placed(self, sql: str) -> str:
+        text = without_header(sql)
+        return with_schemas(text, self._schemas) if self._schemas else text
 
     def __enter__(self) -> Self:
         """The engine itself."""

@@ -1,0 +1,186 @@
+"""The lake as the dashboard asks it: one engine for all, each viewer's own rows, answers kept until it changes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from tollmeter.dashboards.access.viewer import Viewer
+from tollmeter.dashboards.answers import Answers
+from tollmeter.model.errors import QueryError
+from tollmeter.model.settings import Settings
+from tollmeter.sql.cancelling import Cancel
+from tollmeter.sql.named import NamedQuery, load
+from tollmeter.sql.scoping import scoped
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyiceberg.catalog import Catalog
+
+    from tollmeter.model.home import Home
+    from tollmeter.sql.engine import Engine
+
+LOOK_S: Final = 2.0
+"""How often the lake is looked at for what was committed."""
+_REOPEN_S: Final = 10.0
+_cancel: ContextVar[Cancel | None] = ContextVar("tollmeter_cancel", default=None)
+
+
+class Lake:
+    """Runs named queries for viewers; safe to share between threads.
+
+    A viewer of some tenants gets the rows of these from whatever is asked, and none of tables that carry no tenant.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        settings: Settings | None = None,
+        *,
+        look_s: float = LOOK_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Nothing is opened until something is asked."""
+        self._home, self._settings = home, settings or Settings.load()
+        self._look_s, self._clock = look_s, clock
+        self._answers = Answers(self._settings.dashboard_cache_bytes, self._settings.dashboard_cache_age_s, clock)
+        self._lock = threading.Lock()
+        self._engine: Engine | None = None
+        self._catalog: Catalog | None = None
+        self._told = ""
+        self._looked_at = self._opened_at = float("-inf")
+        self._cancels: dict[tuple[str, str], Cancel] = {}
+        self.answered_at: float | None = None
+        """When a query was answered last, by the clock; None where none was."""
+
+    def query(self, viewer: Viewer, name: str, /, **params: Any) -> pa.Table:
+        """The result of a named query as this viewer may see it; parameters left out take the defaults of its header.
+
+        Raises:
+            UnknownNameError: there is no query, or no parameter, of that name.
+            SettingError: a parameter has a value of the wrong type.
+            QueryError: it cannot be run.
+            CancelledError: the block of `cancellable` that asks was cancelled.
+        """
+        return self.run(viewer, load(name), **params)
+
+    def run(self, viewer: Viewer, query: NamedQuery, /, **params: Any) -> pa.Table:
+        """As `query`, for one that no file holds as it is."""
+        values = dict(query.bind(params))
+        engine, snapshot = self._newest()
+        if viewer.tenants is not None:
+            text, tenants = scoped(query.sql, viewer.tenants)
+            query, values = replace(query, sql=text), values | tenants
+        key = (query.sql, tuple(sorted(values.items())), viewer.tenants, snapshot)
+        cancel = _cancel.get()
+        return self._answers.get(key, lambda: self._asked(engine, query, values, cancel), cancel)
+
+    def rows(self, viewer: Viewer, name: str, /, **params: Any) -> list[dict[str, Any]]:
+        """As `query`, row by row."""
+        rows: list[dict[str, Any]] = self.query(viewer, name, **params).to_pylist()
+        return rows
+
+    @contextmanager
+    def cancellable(self, viewer: Viewer, token: str) -> Iterator[None]:
+        """Around reading: what this thread asks in the block ends when `cancel` is called with the token.
+
+        The token is the asker's to choose; another viewer's is another token.
+        """
+        key, cancel = (viewer.subject, token), Cancel()
+        with self._lock:
+            self._cancels[key] = cancel
+        before = _cancel.set(cancel)
+        try:
+            yield
+        finally:
+            _cancel.reset(before)
+            with self._lock:
+                if self._cancels.get(key) is cancel:
+                    del self._cancels[key]
+
+    def cancel(self, viewer: Viewer, token: str) -> bool:
+        """End what is asked under a token, now; returns whether anything was."""
+        with self._lock:
+            found = self._cancels.get((viewer.subject, token))
+        if found:
+            found.now()
+        return found is not None
+
+    def close(self) -> None:
+        """Give back the engine; another question opens one anew."""
+        with self._lock:
+            engine, self._engine = self._engine, None
+        if engine:
+            engine.close()
+
+    def _asked(self, engine: Engine, query: NamedQuery, values: dict[str, Any], cancel: Cancel | None) -> pa.Table:
+        try:
+            answer = engine.run(query, values, cancel)
+        except QueryError:
+            self._forget(engine)
+            raise
+        self.answered_at = self._clock()
+        return answer
+
+    def _newest(self) -> tuple[Engine, str]:
+        """The engine, and the state of the lake that it sees; who finds another thread looking takes what was seen."""
+        if not self._lock.acquire(blocking=self._engine is None):
+            engine = self._engine
+            if engine is not None:
+                return engine, self._snapshot(engine)
+            self._lock.acquire()
+        try:
+            engine = self._opened()
+            if self._clock() - self._looked_at >= self._look_s:
+                engine.refresh()
+                self._told = "" if engine.snapshot else self._told_by_catalog()
+                self._looked_at = self._clock()
+            return engine, self._snapshot(engine)
+        finally:
+            self._lock.release()
+
+    def _opened(self) -> Engine:
+        from tollmeter.sql.engine import open_engine
+
+        if self._engine is None:
+            chosen = self._settings
+            self._engine = open_engine(
+                chosen.engine,
+                self._home,
+                chosen,
+                statements=chosen.dashboard_threads,
+                memory_bytes=chosen.dashboard_memory_bytes,
+            )
+            self._opened_at = self._clock()
+            self._looked_at = self._opened_at if self._engine.snapshot else float("-inf")
+        return self._engine
+
+    def _snapshot(self, engine: Engine) -> str:
+        if engine.snapshot:
+            return engine.snapshot
+        return self._told or f"until {self._clock() // self._settings.dashboard_stale_s}"
+
+    def _told_by_catalog(self) -> str:
+        """The state of a lake that an engine elsewhere reads, where its catalog can be reached; else empty."""
+        from tollmeter.sql.catalog import open_catalog
+        from tollmeter.sql.lake_views import snapshot_of
+
+        if not self._settings.lake_url:
+            return ""
+        self._catalog = self._catalog or open_catalog(self._home)
+        return snapshot_of(self._catalog)
+
+    def _forget(self, engine: Engine) -> None:
+        """After a failure the next question opens an engine anew, whatever state this one was left in; not too often.
+
+        What others still ask of it goes on: it is not closed.
+        """
+        with self._lock:
+            is_embedded = bool(engine.snapshot)
+            if self._engine is engine and is_embedded and self._clock() - self._opened_at >= _REOPEN_S:
+                self._engine = None
