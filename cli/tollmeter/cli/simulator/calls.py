@@ -2,253 +2,234 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from decimal import Decimal
 from random import Random
 from typing import Any, Final
 
+from msgspec import structs
+
 from tollmeter.cli.sample.wire import SIMULATED_TAG
-from tollmeter.cli.simulator import shapes, world
-from tollmeter.cli.simulator.world import EMBEDDING, MODELS, Feature, Model, Tenant
+from tollmeter.cli.simulator import almanac, limits
+from tollmeter.cli.simulator.asking import Ask, Interaction, asks
+from tollmeter.cli.simulator.endings import request_of, scores_of
+from tollmeter.cli.simulator.experiments import NO_VARIANT, Variant, assigned
+from tollmeter.cli.simulator.world import MODELS
 from tollmeter.model import names
-from tollmeter.model.events import Evaluation, Event, LlmCall, Request, Step
+from tollmeter.model.events import Event, LlmCall, Step
 from tollmeter.model.ids import imported_event_id
-from tollmeter.pricing import Usage, price
+from tollmeter.pricing import Usage
+from tollmeter.pricing.book import default_book
+from tollmeter.pricing.call import cost_columns, price_call
 
 TAGS: Final = {SIMULATED_TAG: "all"}
+EVENT_TAG: Final = "event"
+"""Tag that names the business event a request ended in."""
 
 _ATTEMPTS: Final = 3
-_ERRORS: Final = ((429, "rate_limit_exceeded", 0.5), (503, "server_error", 0.4), (500, "server_error", 0.1))
 _FAILURE_RATE: Final = 0.004
 _INCIDENT_FAILURE_RATE: Final = 0.85
+_SQUEEZE_FAILURE_RATE: Final = 0.35
+_FALLBACK_FAILURE_RATE: Final = 0.12
+_REFUSAL_RATE: Final = 0.0006
 _INCIDENT_SLOWDOWN: Final = 3.0
 _ABANDONED: Final = 0.007
-_SCORED: Final = 0.04
 _STAGING: Final = 0.04
-_CACHED: Final = 0.5
-_CACHEABLE_FROM: Final = 1024
-_CACHE_BLOCK: Final = 128
-_MAX_INPUT: Final = 180_000
-_RUNAWAY: Final = 90_000
-_REQUESTS_PER_MINUTE: Final = 10_000
-_TOKENS_PER_MINUTE: Final = 2_000_000
-_NEVER: Final = timedelta(days=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Interaction:
-    """What is to be simulated: who asks what, when; `runaway` is a prompt that grows out of hand."""
-
-    key: str
-    at: datetime
-    tenant: Tenant
-    feature: Feature
-    incident: datetime | None = None
-    runaway: bool = False
-
-    def is_down(self, provider: str, at: datetime) -> bool:
-        """Whether the provider is in its incident."""
-        since = at - self.incident if self.incident else _NEVER
-        return provider == world.INCIDENT_PROVIDER and timedelta(0) <= since < world.INCIDENT_LENGTH
+_STATUS_UPSTREAM_FAILED: Final = 502
+_NO_TOKENS: Final = Usage(input_tokens=0, output_tokens=0)
 
 
 @dataclass(slots=True)
-class _Script:
-    """The interaction as it unfolds; `clock_ms` is how far it has come."""
+class Script:
+    """The interaction as it unfolds; `clock_ms` is how far it has come, `refused` what it failed with."""
 
     what: Interaction
     rng: Random
     common: dict[str, Any]
+    variant: Variant = NO_VARIANT
     clock_ms: float = 4.0
     calls: list[LlmCall] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
-    failed: bool = False
+    refused: int = 0
     abandoned: bool = False
     ids: int = 0
 
     def new_id(self) -> str:
+        """The next id; the same at every run."""
         self.ids += 1
         return imported_event_id("simulator", f"{self.what.key}:{self.ids}")
 
     def now(self) -> datetime:
+        """When the interaction has come this far."""
         return self.what.at + timedelta(milliseconds=self.clock_ms)
 
     def span(self) -> str:
+        """A span id."""
         return f"{self.rng.getrandbits(64) | 1:016x}"
 
-
-@dataclass(frozen=True, slots=True)
-class _Ask:
-    """One model call to be made; tokens as the model will count them."""
-
-    model: Model
-    operation: str
-    stream: bool
-    input_tokens: int
-    output_tokens: int
-    cached_tokens: int = 0
+    def step(self, name: str, duration_ms: float) -> None:
+        """A named span that begins now, and passes."""
+        self.steps.append(Step(name=name, start_ms=round(self.clock_ms, 3), duration_ms=round(duration_ms, 3)))
+        self.clock_ms += duration_ms
 
 
 def events_of(what: Interaction, rng: Random) -> list[Event]:
     """The events of one interaction: calls in order, then scores, then the request."""
-    script = _Script(what, rng, _common(what, rng))
-    for ask in _asks(what, rng):
+    common, variant = _common(what, rng)
+    script = Script(what, rng, common, variant)
+    for number, ask in enumerate(asks(what, rng, variant)):
+        if number and what.feature.tools:
+            script.step(rng.choice(what.feature.tools), rng.uniform(40, 1500))
         _perform(script, ask)
-        if script.failed or script.abandoned:
+        if script.refused or script.abandoned:
             break
     script.clock_ms += rng.uniform(1, 6)
-    return [*script.calls, *_scores(script), _request(script)]
+    return [*script.calls, *scores_of(script), request_of(script)]
 
 
-def _common(what: Interaction, rng: Random) -> dict[str, Any]:
+def _common(what: Interaction, rng: Random) -> tuple[dict[str, Any], Variant]:
     feature, tenant, day = what.feature, what.tenant, what.at.date()
-    user = f"{tenant.name}-user-{min(int(rng.expovariate(3 / tenant.users)), tenant.users - 1):03d}"
-    staging = rng.random() < _STAGING
+    experiment, variant = ("", NO_VARIANT) if what.runaway else assigned(feature.name, what.user)
+    kinds = [name for name, _ in feature.outcomes]
+    shares = [share for _, share in feature.outcomes]
+    ended = rng.choices([*kinds, ""], [*shares, 1 - sum(shares)])[0]
     shared = {
         "service": feature.service,
-        "environment": "staging" if staging else "production",
-        "version": f"{day.isocalendar().year}.{day.isocalendar().week}",
+        "environment": "staging" if rng.random() < _STAGING else "production",
+        "version": almanac.version_at(feature.service, what.at),
         "region": tenant.region,
         "instance": f"{feature.service}-{rng.randrange(3)}",
         "request_id": f"{rng.getrandbits(128):032x}",
         "trace_id": f"{rng.getrandbits(128) | 1:032x}",
-        "user_id": user,
+        "user_id": what.user,
         "tenant_id": tenant.name,
         "team": feature.team,
-        "feature": feature.name,
-        "session_id": f"{user}-{day:%m%d}-{what.at.hour // 4}",
+        "feature": feature.name if feature.attributed else "",
+        "session_id": what.session,
         "prompt_name": feature.name,
-        "prompt_version": f"v{day.toordinal() // 21 % 9 + 1}",
+        "prompt_version": almanac.prompt_version_on(day, feature.name),
+        "experiment": experiment,
+        "variant": variant.name,
         "route": feature.route,
-        "tags": TAGS,
+        "tags": TAGS | {EVENT_TAG: ended} if ended else TAGS,
     }
-    if feature.embeds:
-        shared |= {"experiment": "rerank", "variant": "treatment" if hash_of(user) % 2 else "control"}
-    return shared
+    return shared, variant
 
 
-def hash_of(text: str) -> int:
-    """A hash that is the same in every process, for splits by user."""
-    return sum(text.encode()) * 2_654_435_761 >> 4
-
-
-def _asks(what: Interaction, rng: Random) -> Iterator[_Ask]:
-    feature = what.feature
-    model = MODELS[world.SPIKE_MODEL if what.runaway else rng.choices(*shapes.weights_of(feature.models))[0]]
-    if feature.embeds:
-        yield _Ask(MODELS[EMBEDDING], names.OPERATION_EMBEDDINGS, stream=False, input_tokens=rng.randint(8, 60),
-                   output_tokens=0)  # fmt: skip
-    size, seen = int(feature.input.draw(rng)), 0
-    if what.runaway:
-        size += _RUNAWAY
-    for turn in range(rng.randint(*feature.calls)):
-        size = min(size, _MAX_INPUT)
-        answer = max(1, int(feature.output.draw(rng)))
-        cached = 0 if what.runaway else _cached(rng, size, seen if turn else None)
-        yield _Ask(model, names.OPERATION_CHAT, rng.random() < feature.streamed, size, answer, cached)
-        seen, size = size, size + answer + int(shapes.CODE_IN.draw(rng))
-
-
-def _cached(rng: Random, size: int, seen: int | None) -> int:
-    """Tokens read from the provider's cache: all of an agent's earlier turn, else what the traces' reuse suggests."""
-    if size < _CACHEABLE_FROM:
-        return 0
-    reused = seen if seen is not None else int(size * shapes.CACHED_SHARE.draw(rng)) if rng.random() < _CACHED else 0
-    return min(reused, size - 1) // _CACHE_BLOCK * _CACHE_BLOCK
-
-
-def _perform(script: _Script, ask: _Ask) -> None:
-    """Try a call up to three times, then once on the fallback."""
+def _perform(script: Script, ask: Ask) -> None:
+    """Answer from the service's own cache, else try a call up to three times, then once on a fallback."""
+    feature, rng = script.what.feature, script.rng
+    if ask.operation == names.OPERATION_CHAT and rng.random() < feature.cached:
+        _answer_from_cache(script, ask)
+        return
+    if rng.random() < _REFUSAL_RATE:
+        _fail(script, ask, 1, (limits.REFUSED, limits.refusal(rng)))
+        script.refused = limits.REFUSED
+        return
     for attempt in range(1, _ATTEMPTS + 1):
-        if not _fails(script, ask.model):
+        if not _fails(script, ask):
             _succeed(script, ask, attempt, "")
             return
-        _fail(script, ask, attempt)
-    fallback = script.what.feature.fallback
-    if not fallback or ask.operation != names.OPERATION_CHAT or MODELS[fallback].provider == ask.model.provider:
-        script.failed = True
-        return
-    other = _Ask(MODELS[fallback], ask.operation, ask.stream, ask.input_tokens, ask.output_tokens)
-    _succeed(script, other, 1, ask.model.name)
+        tight = script.what.trouble.is_squeezed(ask.model.provider, script.now())
+        _fail(script, ask, attempt, limits.failure(rng, ask.model.provider, tight=tight))
+    others = [MODELS[name] for name in feature.fallbacks if MODELS[name].provider != ask.model.provider]
+    if others and ask.operation == names.OPERATION_CHAT:
+        _fall_back(script, ask, ask.of(others[0]))
+    else:
+        script.refused = _STATUS_UPSTREAM_FAILED
 
 
-def _fails(script: _Script, model: Model) -> bool:
-    down = script.what.is_down(model.provider, script.now())
-    return script.rng.random() < (_INCIDENT_FAILURE_RATE if down else _FAILURE_RATE)
+def _fall_back(script: Script, ask: Ask, other: Ask) -> None:
+    """Ask another provider, which has everybody's traffic while the first is down."""
+    crowded = script.what.trouble.is_down(ask.model.provider, script.now())
+    if crowded and script.rng.random() < _FALLBACK_FAILURE_RATE:
+        _fail(script, other, 1, limits.failure(script.rng, other.model.provider, tight=True), ask.model.name)
+        script.refused = _STATUS_UPSTREAM_FAILED
+    else:
+        _succeed(script, other, 1, ask.model.name)
 
 
-def _fail(script: _Script, ask: _Ask, attempt: int) -> None:
-    rng = script.rng
-    status, code, _ = rng.choices(_ERRORS, [error[2] for error in _ERRORS])[0]
-    latency = rng.uniform(60, 180) if status == 429 else rng.uniform(900, 9000)  # noqa: PLR2004
-    call = _call(script, ask, attempt, latency, status=names.STATUS_ERROR, http_status=status, error_type=code,
-                 ratelimit_remaining_requests=0)  # fmt: skip
-    script.calls.append(call)
+def _fails(script: Script, ask: Ask) -> bool:
+    trouble, provider, now = script.what.trouble, ask.model.provider, script.now()
+    rate = _FAILURE_RATE
+    if trouble.is_down(provider, now):
+        rate = _INCIDENT_FAILURE_RATE
+    elif trouble.is_squeezed(provider, now):
+        rate = _SQUEEZE_FAILURE_RATE
+    return script.rng.random() < rate
+
+
+def _fail(script: Script, ask: Ask, attempt: int, why: tuple[int | None, str], fallback_from: str = "") -> None:
+    rng, (status, kind) = script.rng, why
+    exhausted = status == limits.TOO_MANY
+    latency = rng.uniform(60, 180) if exhausted or status == limits.REFUSED else rng.uniform(900, 9000)
+    facts = _headroom(script, ask, exhausted=exhausted) if status else {}
+    facts |= {"status": names.STATUS_ERROR, "http_status": status, "error_type": kind, "fallback_from": fallback_from}
+    script.calls.append(_call(script, ask, attempt, latency, **facts))
     script.clock_ms += latency + rng.uniform(300, 900) * attempt
 
 
-def _succeed(script: _Script, ask: _Ask, attempt: int, fallback_from: str) -> None:
+def _headroom(script: Script, ask: Ask, *, exhausted: bool = False) -> dict[str, Any]:
+    provider, now = ask.model.provider, script.now()
+    tight = script.what.trouble.is_squeezed(provider, now)
+    return limits.headroom(script.rng, provider, now, tight=tight, exhausted=exhausted)
+
+
+def _answer_from_cache(script: Script, ask: Ask) -> None:
+    latency = script.rng.uniform(4, 30)
+    facts = _priced(script, ask, ask.usage, cache_hit=True) | {"response_model": ask.model.snapshot, "cache_hit": True}
+    script.calls.append(_call(script, ask, 1, latency, **facts))
+    script.clock_ms += latency
+
+
+def _succeed(script: Script, ask: Ask, attempt: int, fallback_from: str) -> None:
     rng, model = script.rng, ask.model
-    ttft = model.speed.ttft_ms(rng, ask.input_tokens)
-    if script.what.is_down(model.provider, script.now()):
+    ttft = model.speed.ttft_ms(rng, ask.usage.input_tokens or 0)
+    if script.what.trouble.is_down(model.provider, script.now()):
         ttft *= _INCIDENT_SLOWDOWN
     script.abandoned = ask.stream and rng.random() < _ABANDONED
-    share = rng.uniform(0.05, 0.8) if script.abandoned else 1.0
-    output = max(1, int(ask.output_tokens * share)) if ask.output_tokens else 0
-    writing = model.speed.generation_ms(rng, output)
-    facts = _usage_facts(script, ask, output) | {
-        "http_status": 200,
-        "fallback_from": fallback_from,
-        "response_model": model.snapshot,
-        "status": names.STATUS_PARTIAL if script.abandoned else names.STATUS_OK,
-        "ratelimit_remaining_requests": rng.randint(_REQUESTS_PER_MINUTE * 3 // 5, _REQUESTS_PER_MINUTE),
-    }
+    usage = _cut_off(ask.usage, rng) if script.abandoned else ask.usage
+    writing = model.speed.generation_ms(rng, usage.output_tokens or 0)
+    status = names.STATUS_PARTIAL if script.abandoned else names.STATUS_OK
+    facts = _priced(script, ask, usage, status=status) | _headroom(script, ask)
+    facts |= {"http_status": 200, "fallback_from": fallback_from, "response_model": model.snapshot, "status": status}
     if ask.operation == names.OPERATION_CHAT and not script.abandoned:
         facts["finish_reason"] = "stop"
     if ask.stream:
         facts |= {"ttfb_ms": round(ttft * 0.9, 3), "ttft_ms": round(ttft, 3)}
-        facts["output_tokens_per_s"] = round(output / writing * 1000, 3)
+        facts["output_tokens_per_s"] = round((usage.output_tokens or 0) / writing * 1000, 3)
     script.calls.append(_call(script, ask, attempt, ttft + writing, **facts))
     if ask.operation == names.OPERATION_EMBEDDINGS:
-        script.steps.append(Step(name="retrieve", start_ms=script.clock_ms, duration_ms=round(ttft, 3)))
-    script.clock_ms += ttft + writing
+        script.step("retrieve", ttft)
+    else:
+        script.clock_ms += ttft + writing
 
 
-def _usage_facts(script: _Script, ask: _Ask, output: int) -> dict[str, Any]:
-    model = ask.model
-    # Anthropic bills what it writes to its cache; the others cache for nothing.
-    written = (ask.input_tokens - ask.cached_tokens) if model.provider == names.PROVIDER_ANTHROPIC else 0
-    usage = Usage(
-        input_tokens=ask.input_tokens,
-        output_tokens=output,
-        cache_read_tokens=ask.cached_tokens,
-        cache_write_tokens=written if ask.cached_tokens else 0,
-        reasoning_tokens=int(output * model.reasoning),
-        source=names.USAGE_ESTIMATED if script.abandoned else names.USAGE_REPORTED,
+def _cut_off(usage: Usage, rng: Random) -> Usage:
+    """What was used when the reader left before the end."""
+    share = rng.uniform(0.05, 0.8)
+    return structs.replace(
+        usage,
+        output_tokens=max(1, int((usage.output_tokens or 0) * share)),
+        reasoning_tokens=int((usage.reasoning_tokens or 0) * share),
+        source=names.USAGE_ESTIMATED,
     )
-    cost = price(model.provider, model.snapshot, usage, at=script.now())
-    return {
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "cache_read_tokens": usage.cache_read_tokens,
-        "cache_write_tokens": usage.cache_write_tokens,
-        "reasoning_tokens": usage.reasoning_tokens,
-        "usage_source": usage.source,
-        "cost_usd": cost.cost_usd,
-        "input_cost_usd": cost.input_cost_usd,
-        "output_cost_usd": cost.output_cost_usd,
-        "cache_read_cost_usd": cost.cache_read_cost_usd,
-        "cache_write_cost_usd": cost.cache_write_cost_usd,
-        "fees_usd": cost.fees_usd,
-        "cost_status": cost.status,
-        "price_ref": cost.price_ref,
-        "cache_savings_usd": cost.cache_savings_usd,
-    }
 
 
-def _call(script: _Script, ask: _Ask, attempt: int, latency: float, **facts: Any) -> LlmCall:
+def _priced(
+    script: Script, ask: Ask, usage: Usage, *, status: str = names.STATUS_OK, cache_hit: bool = False
+) -> dict[str, Any]:
+    """Usage and cost as columns, by the price book that prices real calls."""
+    cost = price_call(
+        default_book(), usage, provider=ask.model.provider, request_model=ask.model.name,
+        response_model=ask.model.snapshot, at=script.now(), status=status, service_tier=ask.tier, cache_hit=cache_hit,
+    )  # fmt: skip
+    used = structs.asdict(_NO_TOKENS if cache_hit else usage)
+    source = used.pop("source")
+    return used | cost_columns(cost) | {"usage_source": source}
+
+
+def _call(script: Script, ask: Ask, attempt: int, latency: float, **facts: Any) -> LlmCall:
     return LlmCall(
         event_id=script.new_id(),
         timestamp=script.now(),
@@ -256,47 +237,10 @@ def _call(script: _Script, ask: _Ask, attempt: int, latency: float, **facts: Any
         provider=ask.model.provider,
         operation=ask.operation,
         request_model=ask.model.name,
+        service_tier=ask.tier,
         stream=ask.stream,
         attempt=attempt,
         latency_ms=round(latency, 3),
-        ratelimit_limit_requests=_REQUESTS_PER_MINUTE,
-        ratelimit_limit_tokens=_TOKENS_PER_MINUTE,
         **facts,
-        **script.common,
-    )
-
-
-def _scores(script: _Script) -> list[Event]:
-    scored = [call for call in script.calls if call.status == names.STATUS_OK and call.output_tokens]
-    if not scored or script.rng.random() >= _SCORED:
-        return []
-    score = min(1.0, max(0.0, round(script.rng.gauss(0.82, 0.12), 2)))
-    relevance = Evaluation(
-        event_id=script.new_id(), timestamp=script.now(), call_id=scored[-1].event_id, name="relevance", score=score,
-        evaluator="llm-judge", **script.common,
-    )  # fmt: skip
-    return [relevance]
-
-
-def _request(script: _Script) -> Request:
-    costs = [call.cost_usd for call in script.calls if call.cost_usd is not None]
-    written = sum(call.output_tokens or 0 for call in script.calls)
-    first = next((call.ttft_ms for call in script.calls if call.ttft_ms is not None), None)
-    return Request(
-        event_id=script.new_id(),
-        timestamp=script.what.at,
-        span_id=script.span(),
-        method="POST",
-        status_code=502 if script.failed else 200,
-        error_type="UpstreamError" if script.failed else "",
-        duration_ms=round(script.clock_ms, 3),
-        ttfb_ms=round(min(script.clock_ms, (first or script.clock_ms) + 4), 3),
-        response_bytes=64 if script.failed else 180 + written * 5,
-        client_disconnected=script.abandoned,
-        steps=script.steps,
-        llm_calls=len(script.calls),
-        input_tokens=sum(call.input_tokens or 0 for call in script.calls),
-        output_tokens=written,
-        cost_usd=sum(costs, Decimal(0)) if costs else None,
         **script.common,
     )

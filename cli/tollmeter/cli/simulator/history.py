@@ -16,9 +16,10 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from tollmeter.cli.simulator import world
-from tollmeter.cli.simulator.calls import Interaction, events_of
-from tollmeter.cli.simulator.world import FEATURES, TENANTS, Feature, Tenant
+from tollmeter.cli.simulator import almanac, world
+from tollmeter.cli.simulator.asking import Interaction
+from tollmeter.cli.simulator.calls import events_of
+from tollmeter.cli.simulator.world import FEATURES, NOBODY, TENANTS, Feature, Tenant
 from tollmeter.model.errors import MissingExtraError
 from tollmeter.model.events import Event, LlmCall, encode, utc_now
 from tollmeter.model.home import Home
@@ -28,8 +29,7 @@ DAYS: Final = 60
 DEFAULT_ROWS: Final = 60_000
 DEFAULT_SEED: Final = 7
 
-_BURST: Final = 12
-_BURST_SPREAD_S: Final = 40.0
+_ANONYMOUS: Final = 0.02
 _LAST_SECOND: Final = 86_399.0
 _SPIKE_SHARE: Final = 1000
 _STORM_SHARE: Final = 5000
@@ -144,44 +144,82 @@ def _write_object(path: Path, events: list[Event]) -> None:
 
 def _interactions(plan: Plan, day: date, rng: Random) -> Iterator[Interaction]:
     midnight = datetime.combine(day, time(tzinfo=UTC))
-    incident, spike = world.incident_on(day, plan.seed), world.spike_on(day, plan.seed)
+    trouble, spike = almanac.trouble_on(day, plan.seed), almanac.spike_on(day, plan.seed)
     calls = plan.rows / DAYS * world.day_weight(day)
     for feature in FEATURES:
-        for number, (second, tenant) in enumerate(_moments(rng, feature, calls)):
-            at = midnight + timedelta(seconds=second)
-            yield Interaction(f"{plan.key(day)}:{feature.name}:{number}", at, tenant, feature, incident)
-    if incident:
-        yield from _storm(plan, day, incident, rng)
+        for number, sitting in enumerate(_sittings(rng, feature, calls)):
+            at = midnight + timedelta(seconds=sitting.second)
+            yield Interaction(
+                f"{plan.key(day)}:{feature.name}:{number}", at, sitting.tenant, feature, sitting.user, sitting.session,
+                sitting.turn, trouble,
+            )  # fmt: skip
+    if trouble.incident:
+        yield from _storm(plan, day, trouble, rng)
     if spike:
         yield from _spike(plan, day, spike, rng)
 
 
-def _moments(rng: Random, feature: Feature, calls_of_day: float) -> list[tuple[float, Tenant]]:
-    """When and by whom a feature is used on one day: by the tenants' rhythm, in bursts where editors or jobs ask."""
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Who asks, when, in which session, and as which turn of it."""
+
+    second: float
+    tenant: Tenant
+    user: str
+    session: str
+    turn: int
+
+
+def _sittings(rng: Random, feature: Feature, calls_of_day: float) -> list[_Asked]:
+    """Everything asked of a feature on one day: sessions by the tenants' rhythm, several asks in each."""
     mean = sum(feature.calls) / 2 + feature.embeds
     count = max(0, round(rng.gauss(1, 0.05) * calls_of_day * feature.share / mean))
-    moments: list[tuple[float, Tenant]] = []
-    while len(moments) < count:
-        tenant = rng.choices(TENANTS, [tenant.share for tenant in TENANTS])[0]
-        start = world.second_of_day(rng, tenant)
-        size = rng.randint(1, 2 * _BURST) if feature.bursty else 1
-        moments += [(min(start + rng.expovariate(1 / _BURST_SPREAD_S), _LAST_SECOND), tenant) for _ in range(size)]
-    return moments[:count]
+    asked: list[_Asked] = []
+    while len(asked) < count:
+        asked += _sitting(rng, feature)
+    return asked[:count]
 
 
-def _storm(plan: Plan, day: date, start: datetime, rng: Random) -> Iterator[Interaction]:
+def _sitting(rng: Random, feature: Feature) -> Iterator[_Asked]:
+    tenant, user = _visitor(rng, feature)
+    second, session = world.second_of_day(rng, tenant), _session(rng, feature)
+    tenant = NOBODY if user == "" else tenant
+    for turn in range(rng.randint(*feature.session.asks)):
+        yield _Asked(min(second, _LAST_SECOND), tenant, user, session, turn)
+        second += rng.expovariate(1 / feature.session.gap_s)
+
+
+def _visitor(rng: Random, feature: Feature) -> tuple[Tenant, str]:
+    """A tenant and one of its users; now and then somebody who did not sign in."""
+    if not feature.attributed:
+        return NOBODY, ""
+    tenant = rng.choices(TENANTS, [tenant.share for tenant in TENANTS])[0]
+    number = min(int(rng.expovariate(3 / tenant.users)), tenant.users - 1)
+    return tenant, "" if rng.random() < _ANONYMOUS else f"{tenant.name}-user-{number:03d}"
+
+
+def _session(rng: Random, feature: Feature) -> str:
+    return f"{feature.name}-{rng.getrandbits(40):010x}"
+
+
+def _storm(plan: Plan, day: date, trouble: almanac.Trouble, rng: Random) -> Iterator[Interaction]:
     """Users who get no answer ask again: an incident multiplies the traffic that it breaks."""
-    feature = world.feature(world.STORM_FEATURE)
-    minutes = int(world.INCIDENT_LENGTH.total_seconds() // 60)
+    feature = world.feature(almanac.STORM_FEATURE)
+    minutes = int(almanac.INCIDENT_LENGTH.total_seconds() // 60)
+    start = trouble.incident or datetime.combine(day, time(tzinfo=UTC))
     for number in range(max(1, plan.rows // _STORM_SHARE) * minutes):
-        tenant = rng.choices(TENANTS, [tenant.share for tenant in TENANTS])[0]
-        at = start + rng.random() * world.INCIDENT_LENGTH
-        yield Interaction(f"{plan.key(day)}:storm:{number}", at, tenant, feature, start)
+        tenant, user = _visitor(rng, feature)
+        at = start + rng.random() * almanac.INCIDENT_LENGTH
+        yield Interaction(
+            f"{plan.key(day)}:storm:{number}", at, tenant if user else NOBODY, feature, user, _session(rng, feature),
+            trouble=trouble,
+        )  # fmt: skip
 
 
 def _spike(plan: Plan, day: date, start: datetime, rng: Random) -> Iterator[Interaction]:
-    tenant = next(tenant for tenant in TENANTS if tenant.name == world.SPIKE_TENANT)
-    feature = world.feature(world.SPIKE_FEATURE)
+    tenant = next(tenant for tenant in TENANTS if tenant.name == almanac.SPIKE_TENANT)
+    feature = world.feature(almanac.SPIKE_FEATURE)
+    user, session = f"{tenant.name}-user-000", _session(rng, feature)
     for number in range(max(1, plan.rows // _SPIKE_SHARE)):
-        at = start + rng.random() * world.SPIKE_LENGTH
-        yield Interaction(f"{plan.key(day)}:spike:{number}", at, tenant, feature, runaway=True)
+        at = start + rng.random() * almanac.SPIKE_LENGTH
+        yield Interaction(f"{plan.key(day)}:spike:{number}", at, tenant, feature, user, session, runaway=True)
