@@ -12,7 +12,7 @@ from typing import Any
 from redshift_double import PASSWORD, USER, RedshiftDouble
 
 from tollmeter.etl import run
-from tollmeter.model.events import Evaluation, Event, LlmCall, Request, Status, encode
+from tollmeter.model.events import Evaluation, Event, LlmCall, Request, Run, Status, encode
 from tollmeter.model.home import Home
 from tollmeter.model.ids import new_event_id
 from tollmeter.model.settings import Settings
@@ -64,13 +64,17 @@ def _events(chance: random.Random) -> Iterator[Event]:
         moment = START + timedelta(seconds=index * 401, microseconds=chance.randrange(10**6))
         request_id = f"r{index}"
         losses = {"spool_full": index} if index % 50 == 0 else {}
+        call = _call(chance, moment, request_id)
+        yield call
         yield Request(event_id=new_event_id(), timestamp=moment, service="chat", environment="test", losses=losses,
-                      request_id=request_id, route=chance.choice(["/chat", "/search/{id}", ""]),
+                      request_id=request_id, session_id=call.session_id,
+                      tenant_id=call.tenant_id, route=chance.choice(["/chat", "/search/{id}", ""]),
                       status_code=chance.choice([200, 429, 500]), duration_ms=chance.lognormvariate(6, 1))  # fmt: skip
-        yield _call(chance, moment, request_id)
         if index % 40 == 0:
-            yield Evaluation(event_id=new_event_id(), timestamp=moment, service="chat", call_id=new_event_id(),
+            yield Evaluation(event_id=new_event_id(), timestamp=moment, service="chat", call_id=call.event_id,
                              name="relevance", score=chance.random(), losses=losses)  # fmt: skip
+            yield Run(event_id=new_event_id(), timestamp=moment, service="tollmeter", component="forward", sink="xray",
+                      lag_ms=chance.random(), counts={"acknowledged": index, "dropped_late": 1})  # fmt: skip
 
 
 def _call(chance: random.Random, moment: datetime, request_id: str) -> LlmCall:
@@ -79,7 +83,9 @@ def _call(chance: random.Random, moment: datetime, request_id: str) -> LlmCall:
     return LlmCall(
         event_id=new_event_id(), timestamp=moment, service="chat", environment="test", request_id=request_id,
         tenant_id=chance.choice(["acme", "zeta's", ""]), team="growth", feature="search", user_id="u1",
-        session_id=f"s{chance.randrange(30)}", route="/chat", provider="openai", operation="chat",
+        session_id=f"s{chance.randrange(30)}", prompt_name="answer", prompt_version=f"v{chance.randrange(3)}",
+        experiment=chance.choice(["", "rerank"]), variant=chance.choice("ab"),
+        route="/chat", provider="openai", operation="chat",
         request_model="asked-for", response_model=chance.choice(MODELS), status=status,
         error_type="RateLimitError" if status == "error" else "", http_status=chance.choice([200, 429, None]),
         tags={"tollmeter.simulated": "ttft_ms"} if chance.random() < 0.3 else {},

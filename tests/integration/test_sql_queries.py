@@ -26,6 +26,7 @@ _TYPES = {
     "int64": "bigint",
     "double": "double",
     "string": "varchar",
+    "bool": "boolean",
     "decimal128(38, 12)": "decimal(38,12)",
     "decimal128(18, 12)": "decimal(18,12)",
 }
@@ -67,7 +68,9 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 
 def given(name: str) -> dict[str, Any]:
-    known = {"since": DAY, "until": DAY, "year": 2026, "month": 11}
+    known = {"since": DAY, "until": DAY, "year": 2026, "month": 11} | dict.fromkeys(
+        ("call", "calls", "request", "service", "session", "tenant", "subject"), "x"
+    )
     return {one.name: known[one.name] for one in load(name).parameters if one.default is None}
 
 
