@@ -23,6 +23,7 @@ SQL = Path(tollmeter.sql.__file__).parent
 
 CALLED = {
     "s3": (ETL / "opening.py", ETL / "sources/s3.py", SQL / "places/s3.py", SQL / "s3_io.py"),
+    "raw": (ETL / "raw_places/s3.py",),
     "sqs": (ETL / "sources/sqs.py",),
 }
 # Which action each call needs: https://docs.aws.amazon.com/service-authorization/latest/reference/
@@ -31,6 +32,8 @@ ACTIONS = {
     "get_object": {"s3:GetObject"},
     "head_object": {"s3:GetObject", "s3:ListBucket"},  # without the second what is missing is 403
     "list_objects_v2": {"s3:ListBucket"},
+    "list_object_versions": {"s3:ListBucketVersions"},
+    "upload_fileobj": {"s3:PutObject"},
     "put_object": {"s3:PutObject"},
     "delete_object": {"s3:DeleteObject"},
     "receive_message": {"sqs:ReceiveMessage"},
@@ -64,7 +67,7 @@ def template() -> Any:
 
 def calls(service: str) -> set[str]:
     """The operations of a service that its modules call, by name or through a paginator."""
-    model: Any = Session().get_service_model(service)
+    model: Any = Session().get_service_model("s3" if service == "raw" else service)
     operations = {xform_name(name) for name in model.operation_names}
     found = set[str]()
     for path in CALLED[service]:
@@ -74,7 +77,7 @@ def calls(service: str) -> set[str]:
                 if named == "get_paginator" and isinstance(node.args[0], ast.Constant):
                     named = str(node.args[0].value)
                 found.add(named)
-    return found & (operations | {"download_fileobj"})
+    return found & (operations | {"download_fileobj", "upload_fileobj"})
 
 
 @pytest.mark.slow
@@ -84,13 +87,28 @@ def test_cfn_lint_finds_nothing() -> None:
     assert (found.returncode, found.stdout) == (0, "")
 
 
-def test_the_etl_may_do_what_its_code_calls_and_nothing_else() -> None:
-    statements = template()["Resources"]["EtlPolicy"]["Properties"]["PolicyDocument"]["Statement"]
-    allowed = [action for statement in statements for action in statement["Action"]]
-    called = calls("s3") | calls("sqs")
-    assert called == set(ACTIONS)
-    assert set(allowed) == INDIRECT.union(*(ACTIONS[call] for call in called))
+def policy(name: str) -> list[dict[str, Any]]:
+    statements: list[dict[str, Any]] = template()["Resources"][name]["Properties"]["PolicyDocument"]["Statement"]
     assert all(statement["Resource"] != "*" for statement in statements)
+    return statements
+
+
+def allowed(statements: list[dict[str, Any]]) -> set[str]:
+    return {action for statement in statements for action in statement["Action"]}
+
+
+def test_the_etl_may_do_what_its_code_calls_and_nothing_else() -> None:
+    called = calls("s3") | calls("sqs")
+    assert called | calls("raw") == set(ACTIONS)
+    assert allowed(policy("EtlPolicy")) == INDIRECT.union(*(ACTIONS[call] for call in called))
+
+
+def test_raw_objects_are_changed_by_a_policy_of_its_own() -> None:
+    statements = policy("RawPolicy")
+    known = {"s3:GetObject", "s3:ListBucket"}
+    assert allowed(statements) | known == set().union(*(ACTIONS[call] for call in calls("raw")))
+    raw = [one for one in policy("EtlPolicy") if one["Resource"] == "${Bucket.Arn}/raw/*"]
+    assert allowed(raw) == {"s3:GetObject"}
 
 
 def test_no_other_module_of_the_etl_makes_clients() -> None:

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pytest
 
 from tollmeter.etl.discover import RawObject, Span, hour_of
-from tollmeter.etl.ledger import LOOKBACK_HOURS, Ledger, Listing, close_hours, record
+from tollmeter.etl.folding import close_hours, expect_cuts, fold_unlisted
+from tollmeter.etl.ledger import LOOKBACK_HOURS, Ledger, Listing, record
 from tollmeter.etl.plan import Sizes, sizes_for
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -97,7 +98,41 @@ def test_what_cannot_be_told_is_read_again(table: Any) -> None:
     assert ingest(table, found[:1], START + 6 * HOUR) == []
     early = uploaded(0, 3)  # appeared without being newer, as a copy that keeps its time does
     assert ingest(table, [found[0], early], START + 7 * HOUR) == [key(0, 1), key(0, 3)]
-    assert Ledger(table).pending([found[0]], whole_hours=False) == [found[0]]
+
+
+def test_what_is_written_anew_or_deleted_is_not_read_again(table: Any) -> None:
+    now = START + 4 * HOUR
+    kept, anew, gone = (uploaded(0, number) for number in range(3))
+    alone, open_gone = uploaded(1, "alone"), uploaded(3, "open")
+    ingest(table, [kept, anew, gone, alone, open_gone], now)
+    late = uploaded(0, "late", 5 * HOUR)
+    changed = {"rewritten": {anew.key}, "deleted": {gone.key, alone.key, open_gone.key}}
+    expect_cuts(table, [kept, anew, gone, alone, open_gone, late], **changed)
+    rewritten = RawObject(anew.key, 50, now + HOUR)
+    left = [kept, rewritten, late]
+    assert Ledger(table).pending(left) == [late]
+    assert Ledger(table).pending([kept, anew, late]) == [late]  # it has not happened yet
+    assert Ledger(table).pending([RawObject(alone.key, 9, now + HOUR)])  # a new object under an old key
+    assert sum(row["lines"] for row in table.rows) == 50
+    assert ingest(table, left, now + 2 * HOUR) == [late.key]
+    newer = uploaded(199, 1)
+    assert ingest(table, [*left, newer], now + 200 * HOUR) == [newer.key]
+    assert {row["object_key"]: row["lines"] for row in table.rows} == {
+        f"{ROOT}*": 60,
+        key(199, "*").split("*")[0] + "*": 10,
+    }
+
+
+def test_an_object_of_an_hour_that_is_no_longer_listed_is_folded_at_once(table: Any) -> None:
+    ingest(table, [uploaded(0, 1), uploaded(200, 1)], START + 204 * HOUR)
+    again = [{**table.rows[0], "object_key": uploaded(0, 1).key, "objects": 1, "watermark": None, "lines": 10}]
+    record(table, again, "b")
+    fold_unlisted(table)
+    assert not Ledger(table).objects
+    assert sum(row["lines"] for row in table.rows) == 30
+    folded = len(table.rows)
+    fold_unlisted(table)
+    assert len(table.rows) == folded
 
 
 def test_objects_that_tell_no_hour_are_remembered_one_by_one(table: Any) -> None:

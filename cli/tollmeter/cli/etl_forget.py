@@ -35,12 +35,14 @@ def forget(
     """Delete all rows and raw lines of one user or tenant, and prove it.
 
     Their rows go from every table, the rollups of those days are derived anew, raw objects are written anew without
-    their lines, and all old snapshots are expired with their files. Then every file that is left is searched for the
-    id, inside of Parquet, Avro, zstd and gzip too. A keyed hash of the id stays, by which later runs drop what
-    still comes. Look at `--dry-run` first: this cannot be undone.
+    their lines, in the home, in `raw_url` and wherever else runs have read, and all old snapshots are expired with
+    their files. Then every file that is left is searched for the id, inside of Parquet, Avro, zstd and gzip too. A
+    keyed hash of the id stays, by which later runs drop what still comes. Look at `--dry-run` first: this cannot be
+    undone.
 
     Exit code 0: the id was found nowhere. 1: it was, and the files are listed; `--mentions` deletes rows of others
-    that name it, a tag or branch may hold an old snapshot, and what waits in `spool/` is dropped when it comes in.
+    that name it, a tag or branch may hold an old snapshot, a bucket older versions, and what waits in `spool/` is
+    dropped when it comes in.
 
     ```
     tollmeter etl forget --user-id 4711 --dry-run
@@ -54,7 +56,7 @@ def forget(
     if len(given) != 1:
         raise UsageError(f"{len(given)} of --user-id and --tenant-id is not allowed: expected just one of them")
     subject = Subject(*given[0], mentions=mentions)
-    with progress_bar("tables") as progress:
+    with progress_bar("tables, then raw objects") as progress:
         report = forget_one(Home.resolve(home), subject, dry_run=dry_run, progress=progress)
     if as_json:
         print_json({**asdict(report), "is_gone": report.is_gone})

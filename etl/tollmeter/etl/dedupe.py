@@ -66,21 +66,38 @@ _FAULTS = """
     WHERE sha256 IN (SELECT DISTINCT sha256 FROM incoming) GROUP BY ALL
 """
 
+# Objects that had other content when lines of theirs were quarantined: `forget` has written them anew since.
+_REWRITTEN = """
+    SELECT DISTINCT object_key FROM read_parquet(?, hive_partitioning = false)
+    SEMI JOIN incoming USING (object_key) ANTI JOIN incoming AS same USING (object_key, sha256)
+"""
+_TEXTS = """
+    SELECT object_key, raw_text FROM read_parquet(?, hive_partitioning = false)
+    WHERE object_key IN (SELECT unnest(?)) AND sha256 NOT IN (SELECT sha256 FROM incoming)
+"""
+
 
 def split_faults(home: Home, table: Table, rows: pa.Table, batch_id: str) -> tuple[pa.Table, pa.Table]:
-    """The lines that nobody has quarantined, and those that this batch did: known by content and number."""
+    """The lines that nobody has quarantined, and those that this batch did: known by content and number.
+
+    An object may have been written anew without the lines of somebody who was forgotten, so that content and numbers
+    are others: a line whose text is in quarantine from other content under the same key is known too.
+    """
     import pyarrow as pa
 
     files = data_files(table) if len(rows) else []
     if not files:
         return rows, rows.slice(0, 0)
     with connect(home) as connection:
-        connection.register("incoming", rows.select(["sha256"]))
+        connection.register("incoming", rows.select(["sha256", "object_key"]))
         found = connection.sql(_FAULTS, params=[batch_id, files]).fetchall()
+        rewritten = [key for (key,) in connection.sql(_REWRITTEN, params=[files]).fetchall()]
+        texts = set(connection.sql(_TEXTS, params=[files, rewritten]).fetchall()) if rewritten else set()
     landed = {(sha256, number): mine for sha256, number, mine in found}
-    keys = list(zip(rows["sha256"].to_pylist(), rows["line_number"].to_pylist(), strict=True))
-    fresh = [number for number, key in enumerate(keys) if key not in landed]
-    mine = [number for number, key in enumerate(keys) if landed.get(key)]
+    keys = [tuple(row.values()) for row in rows.select(["sha256", "line_number"]).to_pylist()]
+    lines = [tuple(row.values()) for row in rows.select(["object_key", "raw_text"]).to_pylist()]
+    fresh = [place for place, key in enumerate(keys) if key not in landed and lines[place] not in texts]
+    mine = [place for place, key in enumerate(keys) if landed.get(key)]
     return rows.take(pa.array(fresh, pa.int64())), rows.take(pa.array(mine, pa.int64()))
 
 

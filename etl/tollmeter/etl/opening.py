@@ -47,6 +47,14 @@ class Opener:
             file.seek(0)
             yield Opened(file, digest, size)
 
+    @contextmanager
+    def scratch(self) -> Iterator[Any]:
+        """A file below the home's `state/` that has no name: nothing is left of it, whatever happens."""
+        folder = self._home.state / "etl"
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=str(folder)) as file:
+            yield file
+
     def _local(self, key: str) -> BinaryIO:
         try:
             return (self._home.raw / key).open("rb")
@@ -56,9 +64,7 @@ class Opener:
     @contextmanager
     def _fetched(self, key: str) -> Iterator[Any]:
         bucket, _, name = key.removeprefix("s3://").partition("/")
-        folder = self._home.state / "etl"
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=str(folder)) as file:
+        with self.scratch() as file:
             try:
                 self._s3.download_fileobj(bucket, name, file)
             except Exception as error:

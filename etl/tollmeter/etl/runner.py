@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from tollmeter.etl.batch import Batch
 from tollmeter.etl.commit import until_committed
 from tollmeter.etl.commitments import derive_commitments
-from tollmeter.etl.discover import RawObject, Span, hour_of
+from tollmeter.etl.discover import RawObject, Span
+from tollmeter.etl.folding import close_hours, fold_unlisted
 from tollmeter.etl.lake import existing_tables, open_tables
-from tollmeter.etl.ledger import Ledger, Listing, close_hours
+from tollmeter.etl.ledger import Ledger, Listing
 from tollmeter.etl.lock import etl_lock
 from tollmeter.etl.maintenance.expiry import tend
 from tollmeter.etl.plan import Memory, Plan, Planning, Shard, plans, sizes_for
@@ -152,7 +153,7 @@ class _Running:
 
     def _ingest(self, source: Source, listing: Listing) -> None:
         ledger = self._ledger()
-        pending = ledger.pending(listing.objects, whole_hours=source.whole_hours)
+        pending = _pending(self.home, ledger, source, listing)
         mine = [found for found in pending if self.wish.scope.shard.has(found.key)]
         self._total += len(mine)
         snapshot = self.tables[TABLE_LEDGER].current_snapshot()
@@ -182,13 +183,13 @@ class _Running:
 
     def _sweep(self) -> None:
         """Hours that a queue told of in part are listed once they are over: what nobody was told of is found so."""
-        for prefix in self._ledger().open_hours(utc_now()):
-            if prefix.startswith("s3://"):
-                with closing(open_source(self.home, prefix, Span())) as source:
+        fold_unlisted(self.tables[TABLE_LEDGER])
+        for hour in self._ledger().open_hours(utc_now()):
+            if hour.prefix.startswith("s3://"):
+                with closing(open_source(self.home, hour.prefix, Span())) as source:
                     listing = source.find(Ledger(None))
                     self._ingest(source, listing)
-                    roots = {hour.root for hour in (hour_of(prefix),) if hour}
-                    close_hours(self.tables[TABLE_LEDGER], replace(listing, complete_roots=tuple(roots)), utc_now())
+                    close_hours(self.tables[TABLE_LEDGER], replace(listing, complete_roots=(hour.root,)), utc_now())
 
     def _ledger(self) -> Ledger:
         table = self.tables[TABLE_LEDGER]
@@ -214,6 +215,20 @@ def _default(settings: Settings) -> tuple[str, ...]:
     return (settings.raw_url,) if settings.raw_url else ()
 
 
+def _pending(home: Home, ledger: Ledger, source: Source, listing: Listing) -> list[RawObject]:
+    """The objects of a listing that have not been ingested.
+
+    Those of a closed hour are told by all of its objects: where a queue names one, the hour is listed, and not read.
+    """
+    if source.whole_hours:
+        return ledger.pending(listing.objects)
+    told, beside = {each.key for each in listing.objects}, list[RawObject]()
+    for prefix in ledger.closed_hours(told):
+        with closing(open_source(home, prefix, Span())) as hour:
+            beside += [each for each in hour.find(Ledger(None)).objects if each.key not in told]
+    return [each for each in ledger.pending([*listing.objects, *beside]) if each.key in told]
+
+
 def pending_objects(home: Home, scope: Scope | None = None) -> list[RawObject]:
     """The raw objects that no run has ingested, oldest first; what a queue tells of is looked at, and left in it.
 
@@ -224,5 +239,5 @@ def pending_objects(home: Home, scope: Scope | None = None) -> list[RawObject]:
     found = list[RawObject]()
     for source in open_sources(home, about.sources or _default(Settings.load()), about.span):
         with closing(source):
-            found += ledger.pending(source.find(ledger).objects, whole_hours=source.whole_hours)
+            found += _pending(home, ledger, source, source.find(ledger))
     return [each for each in found if about.shard.has(each.key)]

@@ -38,7 +38,7 @@ def unpacked(file: IO[bytes], size: int) -> Iterator[bytes]:
     Raises:
         UnreadableError: the stream cannot be decompressed further; what could be has been yielded.
     """
-    chunks = _decompressed(file, size)
+    chunks = decompressed(file, size)
     first = next(chunks, b"")
     if _ENVELOPE in first[:_HEAD]:
         for messages in _opened(chain((first,), chunks)):
@@ -47,12 +47,23 @@ def unpacked(file: IO[bytes], size: int) -> Iterator[bytes]:
         yield from _separated(chain((first,), chunks))
 
 
-def _decompressed(file: IO[bytes], size: int) -> Iterator[bytes]:
-    import pyarrow as pa
-
+def codec_of(file: IO[bytes]) -> str:
+    """How a file is compressed, by its first bytes: gzip, zstd, or empty for not at all; it is left at its start."""
+    file.seek(0)
     head = file.read(4)
     file.seek(0)
-    codec = next((name for magic, name in _MAGIC.items() if head.startswith(magic)), "")
+    return next((name for magic, name in _MAGIC.items() if head.startswith(magic)), "")
+
+
+def decompressed(file: IO[bytes], size: int) -> Iterator[bytes]:
+    """The bytes of a file in chunks of about `size`, decompressed where they are compressed.
+
+    Raises:
+        UnreadableError: the stream cannot be decompressed further; what could be has been yielded.
+    """
+    import pyarrow as pa
+
+    codec = codec_of(file)
     source: Any = pa.CompressedInputStream(pa.PythonFile(file, mode="r"), codec) if codec else file
     while True:
         try:

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
 from tollmeter.etl.maintenance.reach import list_files, storage_of
+from tollmeter.etl.opening import Opener
+from tollmeter.etl.unpack import UnreadableError, codec_of, decompressed
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
 
     from tollmeter.etl.forgetting.subject import Subject
+    from tollmeter.etl.raw_places import RawPlace
     from tollmeter.model.home import Home
 
 _CHUNK: Final = 4 << 20
 _OVERLAP: Final = 64 << 10
-_CODECS: Final = {".zst": "zstd", ".gz": "gzip"}
 _AVRO_MAGIC: Final = b"Obj\x01"
 _SYNC_BYTES: Final = 16
 Chunks = Iterable[bytes]
-Open = Callable[[], Any]
+Open = Callable[[], AbstractContextManager[Any]]
 
 
 class Found(NamedTuple):
@@ -41,23 +44,25 @@ class Searched(NamedTuple):
     found: list[Found]
 
 
-def search(home: Home, tables: dict[str, Table], subject: Subject) -> Searched:
-    """Look for the id in every file of the tables and of the home: bytes as stored, and what is inside of them.
+def search(home: Home, tables: dict[str, Table], subject: Subject, places: Iterable[RawPlace] = ()) -> Searched:
+    """Look for the id in every file of the tables, of the home and of where raw objects lie, and for older versions.
 
-    Parquet is read column by column, Avro block by block, zstd and gzip are decompressed. Ids count as whole words.
+    Bytes are searched as stored, and what is inside of them: Parquet is read column by column, Avro block by block,
+    zstd and gzip are decompressed. Ids count as whole words. Versions that a bucket keeps of what was replaced or
+    deleted are not read: that there are any is a finding.
     """
     files, size, found = 0, 0, list[Found]()
-    seen = set[str]()
-    for path, length, open_file in _every_file(home, tables):
+    seen, chosen = set[str](), list(places)
+    for path, length, open_file in _every_file(home, tables, chosen):
         if path in seen:
             continue
         seen.add(path)
         files, size = files + 1, size + length
         found += [Found(path, where) for where in _look(path, open_file, subject)]
-    return Searched(files, size, found)
+    return Searched(files, size, [*found, *_older(home, chosen)])
 
 
-def _every_file(home: Home, tables: dict[str, Table]) -> Iterator[tuple[str, int, Open]]:
+def _every_file(home: Home, tables: dict[str, Table], places: Iterable[RawPlace]) -> Iterator[tuple[str, int, Open]]:
     for table in tables.values():
         files, _ = storage_of(table)
         for listed in list_files(table):
@@ -65,6 +70,28 @@ def _every_file(home: Home, tables: dict[str, Table]) -> Iterator[tuple[str, int
     for path in sorted(home.path.rglob("*")):
         if path.is_file() and not path.is_symlink():
             yield str(path), path.stat().st_size, partial(path.open, "rb")
+    opener = Opener(home)
+    for place in places:
+        for each in place.objects():
+            path_or_key = each.key if each.key.startswith("s3://") else str(home.raw / each.key)
+            yield path_or_key, each.size, partial(_opened, opener, each.key)
+
+
+@contextmanager
+def _opened(opener: Opener, key: str) -> Iterator[BinaryIO]:
+    with opener.open(key) as found:
+        yield found.file
+
+
+def _older(home: Home, places: Iterable[RawPlace]) -> Iterator[Found]:
+    counts = {place.name: place.older_versions() for place in places}
+    if home.place.url.startswith("s3://"):
+        from tollmeter.etl.raw_places.s3 import older_versions
+
+        counts[home.place.url] = older_versions(home.place, home.place.url)
+    for name, count in counts.items():
+        if count:
+            yield Found(name, f"{count} older versions")
 
 
 def _look(path: str, open_file: Open, subject: Subject) -> Iterator[str]:
@@ -72,14 +99,15 @@ def _look(path: str, open_file: Open, subject: Subject) -> Iterator[str]:
         with open_file() as file:
             if _stands(_chunks(file), subject):
                 yield "bytes"
-        suffix = Path(path).suffix
-        with open_file() as file:
+            file.seek(0)
+            suffix = Path(path).suffix
             if suffix == ".parquet":
                 yield from _columns(file, subject)
-            elif suffix == ".avro" and _stands(_blocks(file.read()), subject):
-                yield "avro"
-            elif suffix in _CODECS and _stands(_decompressed(file, suffix), subject):
-                yield suffix
+            elif suffix == ".avro":
+                if _stands(_blocks(file.read()), subject):
+                    yield "avro"
+            elif (codec := codec_of(file)) and _stands(_decompressed(file), subject):
+                yield codec
     except FileNotFoundError:  # a spool segment that was shipped meanwhile
         return
 
@@ -98,14 +126,10 @@ def _chunks(file: BinaryIO) -> Iterator[bytes]:
         yield chunk
 
 
-def _decompressed(file: BinaryIO, suffix: str) -> Iterator[bytes]:
-    import pyarrow as pa
-
-    stream = pa.CompressedInputStream(pa.PythonFile(file, mode="r"), _CODECS[suffix])
+def _decompressed(file: BinaryIO) -> Iterator[bytes]:
     try:
-        while chunk := stream.read(_CHUNK):
-            yield bytes(chunk)
-    except (OSError, pa.ArrowException):
+        yield from decompressed(file, _CHUNK)
+    except UnreadableError:
         return  # what comes after the damage nobody can read
 
 

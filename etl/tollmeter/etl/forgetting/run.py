@@ -6,29 +6,34 @@ Each step is done again by a second run, so one that was killed is finished by r
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from tollmeter.etl.commit import until_committed
+from tollmeter.etl.folding import expect_cuts
 from tollmeter.etl.forgetting.proof import Found, search
-from tollmeter.etl.forgetting.raw import cut_raw, raw_cuts
+from tollmeter.etl.forgetting.raw import RawCut, cut_raw, raw_cuts
 from tollmeter.etl.forgetting.rows import Cutter
 from tollmeter.etl.forgetting.subject import Subject
 from tollmeter.etl.lake import existing_tables, open_tables
+from tollmeter.etl.ledger import Ledger
 from tollmeter.etl.lock import etl_lock
 from tollmeter.etl.maintenance.expiry import NOTHING, ended_batches, expire_table
 from tollmeter.etl.maintenance.lock import maintenance_lock
 from tollmeter.etl.maintenance.reach import delete_paths
 from tollmeter.etl.maintenance.vacuuming import orphans
+from tollmeter.etl.opening import Opener
 from tollmeter.etl.plan import Memory
+from tollmeter.etl.raw_places import RawPlace, raw_places
 from tollmeter.etl.rollups import derive
 from tollmeter.etl.tombstones import bury
 from tollmeter.model.errors import DataError
 from tollmeter.model.names import (
     TABLE_EVALUATIONS,
+    TABLE_LEDGER,
     TABLE_LLM_CALLS,
     TABLE_QUARANTINE,
     TABLE_REQUESTS,
@@ -39,6 +44,7 @@ from tollmeter.model.settings import Settings
 if TYPE_CHECKING:
     from pyiceberg.table import Table
 
+    from tollmeter.etl.discover import RawObject
     from tollmeter.model.home import Home
 
 Progress = Callable[[int, int], None]
@@ -82,6 +88,8 @@ def forget(
 ) -> ForgetReport:
     """Delete the rows and raw lines of one user or tenant, and all that leads to them; then look for the id.
 
+    Raw objects are those of the home's folder, below `raw_url`, and wherever else the ledger knows objects from.
+
     Gone are: rows with the id, calls of their requests and evaluations of their calls that carry none, quarantined
     lines and raw lines that say they are theirs. Rollups of the days touched are derived anew. All snapshots but the
     current one and what branches and tags point at are expired, and their files deleted. A keyed hash of the id
@@ -92,7 +100,7 @@ def forget(
         subject: who.
         dry_run: report what would be deleted.
         progress: told how many of how many tables and raw objects are done.
-        settings: of retention, codec and grace.
+        settings: of retention, codec and grace, and where raw objects are.
 
     Raises:
         LockedError: a run or a maintenance job is under way on this home.
@@ -104,7 +112,7 @@ def forget(
     started, chosen = monotonic(), settings or Settings.load()
     report = ForgetReport(subject.kind, dry_run=dry_run)
     if dry_run:
-        _count(home, existing_tables(home), subject, report)
+        _count(home, existing_tables(home), subject, report, chosen)
     else:
         with etl_lock(home), maintenance_lock(home):
             _Forgetting(home, subject, chosen, report, progress or (lambda _done, _total: None)).carry_out()
@@ -112,7 +120,7 @@ def forget(
     return report
 
 
-def _count(home: Home, tables: dict[str, Table], subject: Subject, report: ForgetReport) -> None:
+def _count(home: Home, tables: dict[str, Table], subject: Subject, report: ForgetReport, settings: Settings) -> None:
     cutter, days = Cutter(home, tables, subject), set[date]()
     for name in _in_order(tables):
         cuts = cutter.cuts(name)
@@ -120,10 +128,18 @@ def _count(home: Home, tables: dict[str, Table], subject: Subject, report: Forge
             report.rows[name] = rows
         if name in _SOURCES:
             days |= {cut.day for cut in cuts if cut.day}
-    for cut in raw_cuts(home, subject):
+    for place in raw_places(home, settings, Ledger(tables.get(TABLE_LEDGER))):
+        for cut in raw_cuts(place.objects(), Opener(home), subject):
+            _add(report, cut)
+    report.days = sorted(days)
+
+
+def _add(report: ForgetReport, cut: RawCut) -> None:
+    if cut.broken:
+        report.unreadable_objects.append(cut.key)
+    if cut.lines:
         report.raw_objects += 1
         report.raw_lines += cut.lines
-    report.days = sorted(days)
 
 
 def _in_order(tables: dict[str, Table]) -> list[str]:
@@ -148,11 +164,11 @@ class _Forgetting:
         for name in _SOURCES:
             _drop_tombs(tables[name])  # before the rollups note what they have read, for older snapshots go
         derive(self.home, tables, self.settings)
-        self._cut_raw()
+        self._cut_raw(tables)
         for scratch in ("tmp", "reprice"):
             shutil.rmtree(self.home.state / "etl" / scratch, ignore_errors=True)
         self._delete_history(tables)
-        proof = search(self.home, tables, self.subject)
+        proof = search(self.home, tables, self.subject, self._raw_places(tables))
         self.report.searched_files, self.report.searched_bytes, self.report.found = proof
 
     def _cut_rows(self, tables: dict[str, Table]) -> None:
@@ -166,14 +182,30 @@ class _Forgetting:
             self.progress(done, len(names))
         self.report.days = sorted(days)
 
-    def _cut_raw(self) -> None:
-        for cut in list(raw_cuts(self.home, self.subject)):
-            if cut.broken:
-                self.report.unreadable_objects.append(str(cut.path))
-            if cut.lines:
-                cut_raw(cut, self.subject)
-                self.report.raw_objects += 1
-                self.report.raw_lines += cut.lines
+    def _raw_places(self, tables: dict[str, Table]) -> list[RawPlace]:
+        return raw_places(self.home, self.settings, Ledger(tables[TABLE_LEDGER]))
+
+    def _cut_raw(self, tables: dict[str, Table]) -> None:
+        opener = Opener(self.home)
+        for place in self._raw_places(tables):
+            found = place.objects()
+            cuts = list(raw_cuts(self._told(found), opener, self.subject))
+            ours = [cut for cut in cuts if cut.lines]
+            expect_cuts(
+                tables[TABLE_LEDGER],
+                found,
+                rewritten={cut.key for cut in ours if not cut.is_all},
+                deleted={cut.key for cut in ours if cut.is_all},
+            )
+            for cut in cuts:
+                _add(self.report, cut)
+            for cut in ours:
+                cut_raw(cut, place, opener, self.subject)
+
+    def _told(self, found: list[RawObject]) -> Iterator[RawObject]:
+        for done, each in enumerate(found, start=1):
+            yield each
+            self.progress(done, len(found))
 
     def _delete_history(self, tables: dict[str, Table]) -> None:
         """Every snapshot but those that are pointed at; in a lake of one machine orphans of any age too."""

@@ -64,9 +64,13 @@ class Subject:
         """
         return any(needle in data for needle in self._needles) and self._bytes.search(data) is not None
 
+    def may_own(self, lines: bytes) -> bool:
+        """Whether any of some lines may go; False is certain."""
+        return any(needle in lines for needle in self._needles)
+
     def owns(self, line: bytes) -> bool:
         """Whether a raw line goes: an event of theirs, what is no event but says so, or one that mentions them."""
-        if not any(needle in line for needle in self._needles):
+        if not self.may_own(line):
             return False
         if self.mentions and self.stands_in(line):
             return True

@@ -7,17 +7,21 @@ grace may belong to a run under way, and stays.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from tollmeter.etl.discover import RawObject
+from tollmeter.etl.folding import expect_cuts
 from tollmeter.etl.lake import existing_tables
 from tollmeter.etl.ledger import Ledger
 from tollmeter.etl.maintenance.lock import maintenance_lock
 from tollmeter.etl.maintenance.reach import Listed, delete_paths, list_files, needed_paths
 from tollmeter.etl.maintenance.retention import cutoffs, drop_days, older_files
-from tollmeter.etl.sources.folder import raw_objects
+from tollmeter.etl.raw_places import RawPlace, raw_places
+from tollmeter.model.events import utc_now
 from tollmeter.model.names import TABLE_LEDGER
 from tollmeter.model.settings import Settings
 
@@ -25,8 +29,6 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
     from tollmeter.model.home import Home
-
-_DAY_S = 86_400
 
 
 @dataclass(slots=True)
@@ -55,7 +57,7 @@ def vacuum(home: Home, *, dry_run: bool = False, settings: Settings | None = Non
 
     Orphans are files below a table's location that no snapshot, branch, tag or logged metadata leads to: what killed
     and overtaken runs leave. Dropped rows stay in older snapshots until those expire. Raw objects go only if they are
-    in the ledger, and from the folder `raw/` alone; in a bucket a lifecycle rule does it.
+    in the ledger, wherever it knows objects from.
 
     Raises:
         SettingError: a retention names a table that has no days.
@@ -70,16 +72,16 @@ def vacuum(home: Home, *, dry_run: bool = False, settings: Settings | None = Non
         for name, table in tables.items():
             dropped = sum(file.record_count for file in older_files(table, firsts[name])) if name in firsts else 0
             report.tables.append(_found(name, orphans(table, chosen.vacuum_grace_s), dropped))
-        _count_raw(report, old_raw(home, tables, chosen))
+        for _, doomed in old_raw(home, tables, chosen):
+            _count_raw(report, doomed)
     elif tables:
         with maintenance_lock(home):
             for name, table in tables.items():
                 dropped = drop_days(table, firsts[name]) if name in firsts else 0
                 report.tables.append(_remove(name, table, chosen.vacuum_grace_s, dropped))
-            doomed = old_raw(home, tables, chosen)
-            for found in doomed:
-                (home.raw / found.key).unlink(missing_ok=True)
-            _count_raw(report, doomed)
+            for place, doomed in old_raw(home, tables, chosen):
+                _delete_raw(tables[TABLE_LEDGER], place, doomed)
+                _count_raw(report, doomed)
     report.seconds = monotonic() - started
     return report
 
@@ -93,14 +95,22 @@ def orphans(table: Table, grace_s: float) -> list[Listed]:
     return [file for file in listed if file.path not in needed]
 
 
-def old_raw(home: Home, tables: dict[str, Table], settings: Settings) -> list[RawObject]:
-    """Raw objects of the home's folder that are in the ledger and past their retention."""
+def old_raw(home: Home, tables: dict[str, Table], settings: Settings) -> Iterator[tuple[RawPlace, list[RawObject]]]:
+    """Raw objects that are in the ledger and past their retention, by the place where they lie."""
     if not settings.raw_retention_days or TABLE_LEDGER not in tables:
-        return []
-    before = time.time() - settings.raw_retention_days * _DAY_S
-    found, ledger = raw_objects(home), Ledger(tables[TABLE_LEDGER])
-    pending = {each.key for each in ledger.pending(found) if not ledger.is_past(each)}
-    return [each for each in found if each.key not in pending and (home.raw / each.key).stat().st_mtime < before]
+        return
+    before, ledger = utc_now() - timedelta(days=settings.raw_retention_days), Ledger(tables[TABLE_LEDGER])
+    for place in raw_places(home, settings, ledger):
+        found = place.objects()
+        pending = {each.key for each in ledger.pending(found)}
+        aged = (each for each in found if place.uploaded(each) < before)
+        yield place, [each for each in aged if each.key not in pending or place.is_past(each, ledger)]
+
+
+def _delete_raw(ledger: Table, place: RawPlace, doomed: list[RawObject]) -> None:
+    expect_cuts(ledger, place.objects(), rewritten=(), deleted={each.key for each in doomed})
+    for each in doomed:
+        place.delete(each.key)
 
 
 def _remove(name: str, table: Table, grace_s: float, dropped: int) -> Vacuumed:
@@ -114,4 +124,5 @@ def _found(name: str, found: list[Listed], dropped: int) -> Vacuumed:
 
 
 def _count_raw(report: VacuumReport, found: list[RawObject]) -> None:
-    report.raw_objects, report.raw_bytes = len(found), sum(one.size for one in found)
+    report.raw_objects += len(found)
+    report.raw_bytes += sum(one.size for one in found)

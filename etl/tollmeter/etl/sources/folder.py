@@ -79,11 +79,6 @@ class FolderSource:
         return path.relative_to(self._base).as_posix() if self._base != Path() else path.as_posix()
 
 
-def raw_objects(home: Home) -> list[RawObject]:
-    """All objects of the home's own raw folder, by key."""
-    return FolderSource(home, "", Span()).find(Ledger(None)).objects
-
-
 def _now() -> datetime:
     """A little before now: files are stamped by a clock that is some milliseconds behind."""
     return _moment(time.time_ns() - _BEHIND_NS)
