@@ -98,8 +98,9 @@ def test_the_lake_is_checked_from_the_command_line(
             main()
         return int(ended.value.code or 0), capsys.readouterr().out
 
-    land(home, [call(datetime(2026, 11, 1, tzinfo=UTC))])
-    assert run() == (0, "1 data files, 0 faults\n")
+    land(home, [call(datetime(2026, 11, 1, tzinfo=UTC), tags={"long": "x" * 20_000})])
+    cut = "llm_calls.tags: 1 texts longer than 16,384 bytes, cut when read"
+    assert run() == (0, f"{cut}\n1 data files, 0 faults\n")
     (file,) = home.lake.rglob("*.parquet")
     short = arrow_schema("llm_calls").field("timestamp").with_type(pa.timestamp("ns"))
     pq.write_table(pa.table({"timestamp": pa.array([NOON], short.type)}), file)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from tollmeter.etl.bounded import MAX_TEXT_BYTES, bounded_json
 from tollmeter.etl.lines import KEPT_BYTES
 from tollmeter.etl.shapes import TABLE_OF_SHAPE, shape_of
 from tollmeter.model.arrow import arrow_schema, arrow_type
@@ -29,7 +30,6 @@ ORIGIN: Final = "__object"
 STAMP: Final = ("ingested_at", "batch_id")
 """Columns that are the same for every row of a part, and are added last."""
 
-_MAX_VARCHAR: Final = KEPT_BYTES - 1  # what a Redshift VARCHAR holds, in bytes
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -90,7 +90,7 @@ def record_batch(table: str, arrays: dict[str, pa.Array], extra: Sequence[str | 
 
     more = {
         "event_date": arrays["timestamp"].cast(pa.date32()),
-        "extra": pa.array(extra, pa.string()),
+        "extra": pa.array([text and bounded_json(text) for text in extra], pa.string()),
         ORIGIN: pa.repeat(pa.scalar(origin, pa.int32()), len(extra)),
     }
     found, schema = arrays | more, unstamped_schema(table)
@@ -136,7 +136,7 @@ def shown(data: bytes) -> str:
     a\x00\xff
     """
     text = data[:KEPT_BYTES].decode("utf-8", "backslashreplace").replace("\0", "\\x00")
-    return text.encode()[:_MAX_VARCHAR].decode("utf-8", "ignore")
+    return text.encode()[:MAX_TEXT_BYTES].decode("utf-8", "ignore")
 
 
 def _is_empty(kind: Type, values: Sequence[Any]) -> bool:
@@ -148,10 +148,10 @@ def _is_empty(kind: Type, values: Sequence[Any]) -> bool:
 
 
 def _json(value: Any) -> str | None:
-    """JSON text of a structured field; null where it is empty, as most are."""
-    if not value or isinstance(value, str):
-        return value or None
-    return _encode(value).decode()
+    """JSON text of a structured field, within its bound; null where it is empty, as most are."""
+    if not value:
+        return None
+    return bounded_json(value if isinstance(value, str) else _encode(value).decode())
 
 
 def _naive(moment: datetime) -> datetime:

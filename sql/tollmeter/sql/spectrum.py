@@ -48,6 +48,12 @@ class DataFile:
         with self.source.open() as stream:
             return faults_of(stream, self.table)
 
+    @property
+    def cut_texts(self) -> dict[str, int]:
+        """As `texts_cut` counts them."""
+        with self.source.open() as stream:
+            return texts_cut(stream, self.table)
+
 
 def data_files(catalog: Catalog) -> Iterator[DataFile]:
     """Every data file of every table's current snapshot."""
@@ -73,11 +79,11 @@ def faults_of(source: Path | Any, table: str) -> list[str]:
         return [*_codecs(file), *_types(file, table), *_timestamps(file), *_texts(file, table)]
 
 
-def texts_cut(path: Path, table: str) -> dict[str, int]:
+def texts_cut(source: Path | Any, table: str) -> dict[str, int]:
     """By column, values that Spectrum cuts in an Iceberg table though a Redshift column could hold them."""
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(source) as file:
         return _longer(file, dict.fromkeys(_text_bounds(table), ICEBERG_TEXT_BYTES))
 
 
