@@ -26,7 +26,7 @@ from tollmeter.model.ids import imported_event_id
 pytestmark = pytest.mark.crash
 
 KILLS = int(os.environ.get("TOLLMETER_KILLS", "3"))
-MOMENTS = -(-KILLS // 4)
+MOMENTS = -(-KILLS // 5)
 SEED = int(os.environ.get("TOLLMETER_SEED", "20261126"))
 START = datetime(2026, 11, 1, 23, tzinfo=UTC)
 ANN = "ann-4711"
