@@ -15,7 +15,7 @@ import pytest
 from tollmeter.alarms import alarm_names, load_alarm, render_cloudformation
 from tollmeter.alarms.evaluate import datapoint
 from tollmeter.alarms.render_cloudformation import expression
-from tollmeter.model.settings import PREFIX
+from tollmeter.model.setting_row import PREFIX
 
 GOLDEN = Path(__file__).parent / "alarms" / "cloudformation.json"
 ALARMS = [load_alarm(name) for name in alarm_names()]

@@ -18,7 +18,8 @@ from tollmeter.exporters.deploy.hcl import Block, Encoded, Expression, document
 from tollmeter.exporters.deploy.policy import PERMISSIONS, statements
 from tollmeter.exporters.sinks import SINKS
 from tollmeter.model.errors import SettingError, UnknownNameError
-from tollmeter.model.settings import PREFIX, Settings
+from tollmeter.model.setting_row import PREFIX
+from tollmeter.model.settings import Settings
 
 GOLDEN = Path(__file__).parent / "deploy"
 SUFFIXES = {"cloudformation": "json", "terraform": "tf"}

@@ -84,6 +84,7 @@ OURS = {
     "tollmeter.model.lazy",
     "tollmeter.model.names",
     "tollmeter.model.secrets",
+    "tollmeter.model.setting_row",
     "tollmeter.model.settings",
     "tollmeter.model.spool",
     "tollmeter.model.values",

@@ -13,7 +13,7 @@ from tollmeter.cli.finding import Finding
 from tollmeter.instrumentation.install import middleware_of
 from tollmeter.instrumentation.modes import LEAN, provider_of
 from tollmeter.model.errors import UsageError
-from tollmeter.model.settings import PREFIX
+from tollmeter.model.setting_row import PREFIX
 
 _NAME: Final = "app"
 _CONTRIB: Final = "contrib's FastAPIInstrumentor"

@@ -14,7 +14,8 @@ from tollmeter.cli.finding import Finding
 from tollmeter.cli.otel_checks import OTEL_CHECKS
 from tollmeter.instrumentation.tap import TAPPED
 from tollmeter.model.home import Home
-from tollmeter.model.settings import PREFIX, Settings
+from tollmeter.model.setting_row import PREFIX
+from tollmeter.model.settings import Settings
 from tollmeter.model.spool import CLOSED_SUFFIX, open_segments, read_lines
 from tollmeter.sql.catalog import has_lake
 

@@ -12,7 +12,8 @@ from tollmeter.instrumentation.modes import AUTO, LEAN, OTEL, choose_mode, expor
 from tollmeter.instrumentation.otel.conventions import installed_emitters, is_found
 from tollmeter.instrumentation.otel.distro import ASKED_BY, DISTROS, NAME, others
 from tollmeter.model.home import Home
-from tollmeter.model.settings import PREFIX, Settings
+from tollmeter.model.setting_row import PREFIX
+from tollmeter.model.settings import Settings
 
 Check = Callable[[Home, Settings], Iterator[Finding]]
 _OTEL: Final = "opentelemetry.instrumentation"
