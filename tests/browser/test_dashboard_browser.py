@@ -90,6 +90,13 @@ def wait_for(browser: Any, tile: str, expected: str) -> None:
     until(browser, lambda page: value(page, tile) == expected)
 
 
+def pick(browser: Any, control: str, option: str) -> None:
+    """Choose an option of a select."""
+    until(browser, lambda page: page.find_element(By.ID, control)).click()
+    shown = f"//*[@role='option'][normalize-space()='{option}']"
+    until(browser, lambda page: [one for one in page.find_elements(By.XPATH, shown) if one.is_displayed()])[0].click()
+
+
 def test_the_numbers_are_those_of_the_lake_and_nothing_leaves_the_machine(
     browser: Any, served: tuple[Home, str]
 ) -> None:
@@ -106,9 +113,12 @@ def test_the_numbers_are_those_of_the_lake_and_nothing_leaves_the_machine(
     assert float(value(browser, "ttft")) == pytest.approx(ttft, rel=0.01)
     unpriced = in_lake(home, "select count(*) from calls where cost_usd is null")
     assert browser.find_element(By.ID, "note-spend").text == f"unpriced calls: {unpriced}"
-    until(browser, lambda page: len(page.find_elements(By.CSS_SELECTOR, "#spend-chart .bars .point path")) > 0)
-    until(browser, lambda page: len(page.find_elements(By.CSS_SELECTOR, "#latency-chart .scatterlayer .js-line")) > 0)
-    until(browser, lambda page: len(page.find_elements(By.CSS_SELECTOR, "#calls .ag-row")) > 5)
+    until(browser, lambda page: len(page.find_elements(By.CSS_SELECTOR, "#overview-spend-chart .bars .point path")) > 0)
+    until(
+        browser,
+        lambda page: len(page.find_elements(By.CSS_SELECTOR, "#overview-latency-chart .scatterlayer .js-line")) > 0,
+    )
+    until(browser, lambda page: page.find_elements(By.ID, "notice-simulated"))
     assert "model, route, latency_ms" in browser.find_element(By.ID, "notice-simulated").text
     assert "Share chart" not in browser.page_source
     assert not browser.find_elements(By.CSS_SELECTOR, "[data-title*='Share'], .modebar-btn--logo")
@@ -121,7 +131,7 @@ def test_drawn_spend_adds_up_to_the_tile(browser: Any, served: tuple[Home, str])
     _, url = served
     browser.get(url)
     total = float(value(browser, "spend"))
-    plot = "document.querySelector('#spend-chart .js-plotly-plot')"
+    plot = "document.querySelector('#overview-spend-chart .js-plotly-plot')"
     script = f"return ({plot} && {plot}.data || []).map(layer => layer.y)"
     drawn = until(browser, lambda page: page.execute_script(script))
     assert sum(sum(layer) for layer in drawn) == pytest.approx(total)
@@ -131,7 +141,8 @@ def test_a_model_filter_changes_the_numbers_and_stands_in_the_address(browser: A
     home, url = served
     browser.get(url)
     everything = value(browser, "spend")
-    browser.find_element(By.ID, "models").click()
+    pick(browser, "filter-dimension", "Model")
+    until(browser, lambda page: page.find_element(By.ID, "filter-values")).click()
     option = "//*[@role='option'][normalize-space()='gpt-4o-mini']"
     until(browser, lambda page: page.find_elements(By.XPATH, option))[0].click()
     expected = in_lake(home, "select sum(cost_usd) from calls where response_model = 'gpt-4o-mini'")
@@ -146,7 +157,7 @@ def test_a_model_filter_changes_the_numbers_and_stands_in_the_address(browser: A
 
 def test_the_address_alone_brings_back_the_view(browser: Any, served: tuple[Home, str]) -> None:
     home, url = served
-    browser.get(f"{url}?range=7d&model=gpt-4o,claude-sonnet-4-5")
+    browser.get(f"{url}?range=7d&model=gpt-4o&model=claude-sonnet-4-5")
     now = datetime.now(UTC).replace(tzinfo=None)
     start = now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1) - timedelta(days=7)
     models = "coalesce(nullif(response_model, ''), request_model) in ('gpt-4o', 'claude-sonnet-4-5')"
@@ -154,11 +165,11 @@ def test_the_address_alone_brings_back_the_view(browser: Any, served: tuple[Home
     assert Decimal(value(browser, "spend")) == expected
     checked = browser.find_element(By.CSS_SELECTOR, "#range input:checked")
     assert checked.get_attribute("value") == "7d"
-    pills = browser.find_elements(By.CSS_SELECTOR, ".mantine-MultiSelect-pill")
-    assert [pill.text for pill in pills] == ["gpt-4o", "claude-sonnet-4-5"]
+    chips = browser.find_elements(By.CSS_SELECTOR, ".tm-chip button")
+    assert [chip.text for chip in chips] == ["Model: gpt-4o, claude-sonnet-4-5"]
     # Choosing the default range takes it out of the address, and the models stay.
     browser.find_element(By.XPATH, "//*[@id='range']//label[normalize-space()='30d']").click()
-    until(browser, lambda page: urlsplit(page.current_url).query == "model=gpt-4o,claude-sonnet-4-5")
+    until(browser, lambda page: urlsplit(page.current_url).query == "model=gpt-4o&model=claude-sonnet-4-5")
     wait_for(browser, "spend", f"{in_lake(home, f'select sum(cost_usd) from calls where {models}'):f}")
 
 
@@ -194,7 +205,7 @@ def test_a_lake_that_cannot_be_read_gives_a_reference_and_keeps_what_was_shown(b
         for file in home.lake.rglob("*.parquet"):
             file.write_bytes(b"torn")
         browser.find_element(By.ID, "refresh").click()
-        notice = until(browser, lambda page: page.find_elements(By.ID, "notice-error"))[0]
+        notice = until(browser, lambda page: page.find_elements(By.ID, "overview-headline-error"))[0]
         assert re.search(r"Reference [0-9a-f]{8}", notice.text)
         assert value(browser, "requests") == "10"
 

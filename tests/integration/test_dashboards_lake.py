@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
-from tollmeter.dashboards import callbacks
-from tollmeter.dashboards.filters import Selection, window, with_days
-from tollmeter.dashboards.queries import Lake
+from tollmeter.dashboards.access import LOCAL
+from tollmeter.dashboards.lake import Lake
+from tollmeter.dashboards.queries import overview as queries
+from tollmeter.dashboards.selection import Selection
+from tollmeter.dashboards.window import previous, window
 from tollmeter.model.home import Home
 
 NOW = datetime(2026, 11, 23, 10, 37)
@@ -33,67 +35,51 @@ def _lakes() -> Any:
 lakes = _lakes()
 
 
-def test_a_board_adds_up_and_the_period_before_stands_beside_it(home: Home) -> None:
+def test_the_numbers_add_up_and_the_period_before_stands_beside_them(home: Home) -> None:
     rows = lakes.fill(home, NOW, calls=400, hours=40 * 24)
-    span = window(Selection(range="7d"), NOW)
-    board = Lake(home).board(Selection(range="7d"), span)
+    week = Selection(range="7d")
+    span = window(week, NOW)
+    lake, before = Lake(home), previous(span, week)
+    now, then = queries.summary(lake, LOCAL, week, span), queries.summary(lake, LOCAL, week, before)
     inside = [row for row in rows if span.start <= row["timestamp"] < span.end]
-    earlier = [row for row in rows if span.start - (span.end - span.start) <= row["timestamp"] < span.start]
-    assert board.now.spend == sum(row["cost_usd"] or Decimal(0) for row in inside)
-    assert board.before.spend == sum(row["cost_usd"] or Decimal(0) for row in earlier)
-    assert (board.now.calls, board.now.requests) == (len(inside), len(inside))
-    assert board.now.cache_read_tokens == sum(row["cache_read_tokens"] for row in inside)
-    assert board.now.unpriced_calls == sum(row["cost_usd"] is None for row in inside)
-    assert sum(item.cost or 0 for item in board.spend) == board.now.spend
-    assert sum(item.calls for item in board.latency) == len(inside)
-    assert board.extent.last == rows[0]["timestamp"]
-    assert board.simulated == ()
+    earlier = [row for row in rows if before.start <= row["timestamp"] < before.end]
+    assert now.spend == sum(row["cost_usd"] or Decimal(0) for row in inside)
+    assert then.spend == sum(row["cost_usd"] or Decimal(0) for row in earlier)
+    assert (now.calls, now.requests) == (len(inside), len(inside))
+    assert now.cache_read_tokens == sum(row["cache_read_tokens"] for row in inside)
+    assert now.unpriced_calls == sum(row["cost_usd"] is None for row in inside)
+    assert sum(item.cost or 0 for item in queries.spend(lake, LOCAL, week, span)) == now.spend
+    assert sum(item.calls for item in queries.latency(lake, LOCAL, week, span)) == len(inside)
+    assert queries.extent(lake, LOCAL).last == rows[0]["timestamp"]
+    assert queries.simulated(lake, LOCAL, span) == ()
 
 
 @pytest.mark.parametrize("preset", ["1h", "24h", "30d"])
 def test_every_row_of_a_query_falls_into_a_bucket_of_the_window(home: Home, preset: str) -> None:
     lakes.fill(home, NOW, calls=300, hours=28 * 24)
-    span = window(Selection(range=preset), NOW)
-    board = Lake(home).board(Selection(range=preset), span)
-    assert {item.bucket for item in board.spend} <= set(span.starts())
-    assert {item.bucket for item in board.latency} <= set(span.starts())
+    selection = Selection(range=preset)
+    span, lake = window(selection, NOW), Lake(home)
+    assert {item.bucket for item in queries.spend(lake, LOCAL, selection, span)} <= set(span.starts())
+    assert {item.bucket for item in queries.latency(lake, LOCAL, selection, span)} <= set(span.starts())
 
 
 def test_a_model_filter_narrows_calls_and_requests_alike(home: Home) -> None:
     rows = lakes.fill(home, NOW, calls=200, hours=48)
-    chosen = Selection(models=("gpt-4o", "house-model"))
-    board = Lake(home).board(chosen, window(chosen, NOW))
-    wanted = [row for row in rows if row["request_model"] in chosen.models]
-    assert (board.now.calls, board.now.requests) == (len(wanted), len(wanted))
-    assert {call.model for call in board.calls} == set(chosen.models)
-    assert len(board.extent.models) == 4
-
-
-def test_the_same_question_is_answered_from_memory_until_the_lake_changes(home: Home) -> None:
-    lakes.fill(home, NOW, calls=10, hours=1)
-    lake, span = Lake(home), window(Selection(), NOW)
-    first = lake.board(Selection(), span)
-    assert lake.board(Selection(), span) is first
-    lakes.fill(home, NOW, calls=5, hours=1, simulated=True)
-    second = lake.board(Selection(), span)
-    assert (first.now.calls, second.now.calls) == (10, 15)
-    assert second.simulated == ("model", "route", "latency_ms")
+    chosen = Selection().with_filter("model", ("gpt-4o", "house-model"))
+    lake = Lake(home)
+    found = queries.summary(lake, LOCAL, chosen, window(chosen, NOW))
+    wanted = [row for row in rows if row["request_model"] in chosen.values("model")]
+    assert (found.calls, found.requests) == (len(wanted), len(wanted))
+    assert len(queries.values(lake, LOCAL, "model")) == 4
 
 
 def test_an_empty_lake_and_an_empty_period_are_told_apart(home: Home) -> None:
     lake = Lake(home)
-    span = window(Selection(), NOW)
-    assert lake.board(Selection(), span).extent.last is None
+    assert queries.extent(lake, LOCAL).last is None
     lakes.fill(home, NOW, calls=10, hours=1)
-    past = with_days(Selection(), "2026-01-01", "2026-01-02")
-    board = lake.board(past, window(past, NOW))
-    assert (board.now.calls, board.now.spend, board.now.p95_latency_ms) == (0, None, None)
-    assert board.extent.first
-    assert board.extent.first.date() == date(2026, 11, 23)
-
-
-def test_the_page_of_an_old_lake_hides_the_board_and_links_to_its_days(home: Home) -> None:
-    lakes.fill(home, NOW - timedelta(days=900), calls=10, hours=1)
-    notice, style, *_ = callbacks.show(Lake(home), "")
-    assert style == {"display": "none"}
-    assert "from=2024-06-06&to=2024-06-06" in str(notice)
+    past = Selection().with_days(date(2026, 1, 1), date(2026, 1, 2))
+    found = queries.summary(lake, LOCAL, past, window(past, NOW))
+    assert (found.calls, found.spend, found.p95_latency_ms) == (0, None, None)
+    first = queries.extent(lake, LOCAL).first
+    assert first
+    assert first.date() == date(2026, 11, 23)

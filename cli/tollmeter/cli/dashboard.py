@@ -31,7 +31,7 @@ def dashboard(
     ssh -L 8050:127.0.0.1:8050 host           # how to see one that runs elsewhere
     ```
 
-    The address carries the filters, so a link shows what you see: `?range=7d&model=gpt-4o,claude-sonnet-4-5`.
+    The address carries the filters, so a link shows what you see: `?range=7d&model=gpt-4o&model=claude-sonnet-4-5`.
     """
     from tollmeter.dashboards import serve
 

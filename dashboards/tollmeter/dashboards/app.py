@@ -67,29 +67,36 @@ def create_app(home: Home, settings: Settings | None = None, *, debug: bool = Fa
         from dash import Dash
     except ModuleNotFoundError as error:
         raise MissingExtraError(str(error.name), "dashboard") from error
-    from tollmeter.dashboards import callbacks
+    from tollmeter.dashboards import address, shell, status
     from tollmeter.dashboards.access import guard
     from tollmeter.dashboards.access.sign_in import sign_in_of
-    from tollmeter.dashboards.page import TITLE, layout
-    from tollmeter.dashboards.queries import Lake
+    from tollmeter.dashboards.lake import Lake
+    from tollmeter.dashboards.pages import PAGES
+    from tollmeter.dashboards.wire import Wire
     from tollmeter.model.settings import Settings
 
+    chosen = settings or Settings.load()
+    zone = chosen.timezone
     app = Dash(
         __name__,
-        title=TITLE,
+        title=shell.TITLE,
         update_title="",
         index_string=_INDEX,
         serve_locally=True,
         enable_mcp=False,
         health_endpoint=HEALTH,
         add_log_handler=False,
-        on_error=callbacks.failed,
+        suppress_callback_exceptions=True,
         meta_tags=[{"name": "viewport", "content": "width=device-width, initial-scale=1"}],
     )
-    app.layout = layout
-    callbacks.register(app, Lake(home))
+    app.layout = shell.layout(zone)
+    lake = Lake(home, chosen)
+    address.register(app)
+    status.register(app, lake, zone)
+    for page in PAGES:
+        page.register(Wire(app, lake, page, zone))
     _harden(app.server)
-    guard(app.server, sign_in_of(settings or Settings.load()), open_paths=frozenset({f"/{HEALTH}"}))
+    guard(app.server, sign_in_of(chosen), open_paths=frozenset({f"/{HEALTH}"}))
     if debug:
         app.enable_dev_tools(debug=True, dev_tools_hot_reload=False, dev_tools_disable_version_check=True)
     return app

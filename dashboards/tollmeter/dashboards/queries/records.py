@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
@@ -45,25 +45,6 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """One model call as the table shows it."""
-
-    event_id: str
-    timestamp: datetime
-    model: str
-    route: str
-    tenant: str
-    status: str
-    error_type: str
-    input_tokens: int
-    output_tokens: int
-    cost: Decimal | None
-    cost_status: str
-    latency_ms: float | None
-    ttft_ms: float | None
-
-
-@dataclass(frozen=True, slots=True)
 class Extent:
     """What the lake holds over all time: models in order of first call, first and last call, newest landing."""
 
@@ -71,16 +52,3 @@ class Extent:
     first: datetime | None = None
     last: datetime | None = None
     ingested: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Board:
-    """All that one view of the page needs."""
-
-    extent: Extent
-    now: Summary = field(default_factory=Summary)
-    before: Summary = field(default_factory=Summary)
-    spend: tuple[Spend, ...] = ()
-    latency: tuple[Latency, ...] = ()
-    calls: tuple[Call, ...] = ()
-    simulated: tuple[str, ...] = ()

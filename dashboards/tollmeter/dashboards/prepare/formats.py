@@ -65,6 +65,16 @@ def percent(part: int, whole: int) -> str:
     return f"{part * _PERCENT / whole:.2f} %" if whole else NOTHING
 
 
+def share(value: float) -> str:
+    """A share from 0 to 1.
+
+    >>> share(0.1234), share(0.0004)
+    ('12.3 %', '0.04 %')
+    """
+    digits = 2 if abs(value) < 0.01 else 1  # noqa: PLR2004
+    return f"{value * _PERCENT:.{digits}f} %"
+
+
 def duration(milliseconds: float | None) -> str:
     """A latency in its natural unit.
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Any, Final
-
-from tollmeter.dashboards.filters import CUSTOM, Selection, Window
-from tollmeter.dashboards.records import Extent
 
 DEMO: Final = "tollmeter demo"
 ETL: Final = "tollmeter etl run"
@@ -25,17 +22,18 @@ def no_data() -> Any:
     )
 
 
-def nothing_found(selection: Selection, span: Window, extent: Extent) -> Any:
-    """The lake holds calls but the selection hides them: say which filter to drop, and offer it as a link."""
-    period = f"{span.start:%Y-%m-%d %H:%M} and {span.end:%Y-%m-%d %H:%M} UTC"
-    links = []
-    if selection.models:
-        links.append(_link("Drop the model filter", replace(selection, models=())))
-    if extent.first and extent.last:
-        days = replace(selection, range=CUSTOM, since=extent.first.date(), until=extent.last.date())
-        links.append(_link(f"Show {days.since} to {days.until}, where this lake has calls", days))
-    models = f" of {', '.join(selection.models)}" if selection.models else ""
-    return _alert("notice-nothing", f"No calls{models} between {period}", [_links(links)], "indigo")
+def nothing_found(sentence: str, ways_out: Sequence[tuple[str, str]]) -> Any:
+    """The lake holds calls but the selection hides them: `ways_out` are links, as text and address."""
+    links = [_link(text, href) for text, href in ways_out]
+    return _alert("notice-nothing", sentence, [_links(links)], "indigo")
+
+
+def nothing_here(sentence: str, *ways_out: tuple[str, str]) -> Any:
+    """What a single card says where it has nothing to show, and links out of it."""
+    from dash import html
+
+    links = _links([_link(text, href) for text, href in ways_out]) if ways_out else None
+    return html.Div([html.Div(sentence), links], className="tm-nothing")
 
 
 def simulated(fields: tuple[str, ...]) -> Any:
@@ -57,15 +55,15 @@ def simulated_text(fields: tuple[str, ...]) -> str:
     return "some of the calls shown are made up" + (f"; of others these are: {some}" if some else "")
 
 
-def problems(selection: Selection) -> Any:
-    """Parts of the URL that were not understood."""
-    return _banner("notice-problems", "Part of the address was left out", "; ".join(selection.problems))
+def problems(texts: Sequence[str]) -> Any:
+    """Parts of the address that were not understood."""
+    return _banner("notice-problems", "Part of the address was left out", "; ".join(texts))
 
 
-def failure(reference: str, message: str) -> Any:
-    """The lake could not be read; the reference finds the details in the log."""
-    hint = f"Refresh to try again. Reference {reference}, as in the log of this server."
-    return _alert("notice-error", "The data could not be read", [_line(message), _line(hint)], "red")
+def failure(name: str, reference: str, message: str) -> Any:
+    """A card could not be read; the reference finds the details in the log."""
+    hint = f"Reference {reference}, as in the log of this server."
+    return _alert(f"{name}-error", "Could not be read", [_line(message), _line(hint)], "red")
 
 
 def _alert(name: str, title: str, body: list[Any], colour: str) -> Any:
@@ -98,7 +96,7 @@ def _links(links: list[Any]) -> Any:
     return html.Div(links, className="tm-links")
 
 
-def _link(text: str, selection: Selection) -> Any:
+def _link(text: str, href: str) -> Any:
     from dash import dcc
 
-    return dcc.Link(text, href=f"./{selection.search()}", className="tm-link")
+    return dcc.Link(text, href=href, className="tm-link")

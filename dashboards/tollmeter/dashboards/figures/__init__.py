@@ -1,0 +1,1 @@
+"""Charts as Plotly figures: plain dicts, made without Dash."""

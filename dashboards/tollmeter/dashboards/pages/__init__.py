@@ -1,0 +1,15 @@
+"""The pages, in the order of the navigation."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tollmeter.dashboards.pages import overview
+from tollmeter.dashboards.wire import Page
+
+PAGES: Final[tuple[Page, ...]] = (overview.PAGE,)
+
+
+def page_at(pathname: str | None) -> Page | None:
+    """The page of an address's path; None if there is none."""
+    return next((page for page in PAGES if page.is_at(pathname)), None)
