@@ -142,9 +142,7 @@ def test_a_model_filter_changes_the_numbers_and_stands_in_the_address(browser: A
     browser.get(url)
     everything = value(browser, "spend")
     pick(browser, "filter-dimension", "Model")
-    until(browser, lambda page: page.find_element(By.ID, "filter-values")).click()
-    option = "//*[@role='option'][normalize-space()='gpt-4o-mini']"
-    until(browser, lambda page: page.find_elements(By.XPATH, option))[0].click()
+    pick(browser, "filter-values", "gpt-4o-mini")
     expected = in_lake(home, "select sum(cost_usd) from calls where response_model = 'gpt-4o-mini'")
     until(browser, lambda page: value(page, "spend") != everything)
     assert Decimal(value(browser, "spend")) == expected
