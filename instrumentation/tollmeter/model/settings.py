@@ -341,6 +341,9 @@ class Settings:
     price_overlay: str = _row(
         "", TEXT, "YAML or JSON file of your own prices, laid over the shipped price book; see docs/pricing.md"
     )
+    budgets: str = _row(
+        "", TEXT, "YAML or JSON file of budgets, for the dashboard's forecast and for alarms; see docs/budgets.md"
+    )
 
     def __init__(self, **values: Any) -> None:
         vars(self).update({name: row.default for name, row in ROWS.items()} | values)
