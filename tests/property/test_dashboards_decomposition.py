@@ -27,12 +27,14 @@ def _cells(draw: st.DrawFn) -> list[Cell]:
 
 @st.composite
 def _cell(draw: st.DrawFn, entity: str = "a", model: str = "m") -> Cell:
-    parts = [draw(_MONEY) for _ in range(5)]
+    plain, read, written, output, fees = (draw(_MONEY) for _ in range(5))
     # Most rows have parts that add up; an import may know the total alone, and disorder is to add up, too.
-    cost = draw(st.just(sum(parts, Decimal(0))) | _MONEY)
-    calls = draw(st.integers(0, 10**9) | st.integers(0, 2))
-    plain, read, written, output = (draw(_TOKENS) for _ in range(4))
-    return Cell(entity, model, calls, plain, read, written, output, *parts, cost=cost)
+    cost = draw(st.just(plain + read + written + output + fees) | _MONEY)
+    return Cell(
+        entity, model, draw(st.integers(0, 10**9) | st.integers(0, 2)),
+        draw(_TOKENS), draw(_TOKENS), draw(_TOKENS), draw(_TOKENS),
+        plain, read, written, output, fees, cost,
+    )  # fmt: skip
 
 
 @given(_cells(), _cells(), st.booleans())

@@ -19,7 +19,7 @@ def to_total(amounts: Sequence[Decimal], total: Decimal, unit: Decimal) -> list[
     >>> [str(one) for one in to_total([Decimal("0.4"), Decimal("0.4"), Decimal("-0.1")], Decimal(1), Decimal(1))]
     ['1', '0', '0']
     """
-    counts = [int((amount / unit).to_integral_value(ROUND_FLOOR)) for amount in map(WIDE.create_decimal, amounts)]
+    counts = [int(WIDE.divide(amount, unit).to_integral_value(ROUND_FLOOR)) for amount in amounts]
     missing = int(WIDE.divide(total, unit)) - sum(counts)
     order = _by_remainder(amounts, counts, unit)
     for turn in range(abs(missing)):
