@@ -40,8 +40,11 @@ REWRITES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
     (re.compile(r"CREATE EXTERNAL SCHEMA (IF NOT EXISTS \S+)\s.*", re.DOTALL), lambda m: f"CREATE SCHEMA {m[1]}"),
     (re.compile(r"\s+DISTSTYLE AUTO\s+COMPOUND SORTKEY \([^)]*\)\s*$"), lambda _: ""),
     (re.compile(r"TO ROLE "), lambda _: "TO "),
-    # DATEADD's unit is no value, so no function can stand in for it; GETDATE and NVL go the same way.
-    (re.compile(r".*\b(?:DATEADD|GETDATE|NVL)\s*\(.*", re.DOTALL | re.IGNORECASE), lambda m: _to_postgres(m[0])),
+    # DATEADD's unit is no value, so no function can stand in for it; the others go the same way.
+    (
+        re.compile(r".*\b(?:CONVERT_TIMEZONE|DATEADD|GETDATE|NVL)\s*\(.*", re.DOTALL | re.IGNORECASE),
+        lambda m: _to_postgres(m[0]),
+    ),
 )
 
 
