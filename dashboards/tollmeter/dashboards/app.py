@@ -8,24 +8,10 @@ from tollmeter.model.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from dash import Dash
-    from flask import Flask, Response
 
     from tollmeter.model.home import Home
     from tollmeter.model.settings import Settings
 
-HEALTH: Final = "health"
-YEAR_SECONDS: Final = 31_536_000
-# Whatever a component may try, the browser talks to this server alone.
-_CSP: Final = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'self'"
-)
-_HEADERS: Final = {
-    "Content-Security-Policy": _CSP,
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-}
 # The colour scheme is set before the first paint, else a dark page flashes white.
 _INDEX: Final = """<!DOCTYPE html>
 <html lang="en">
@@ -68,10 +54,9 @@ def create_app(home: Home, settings: Settings | None = None, *, debug: bool = Fa
     except ModuleNotFoundError as error:
         raise MissingExtraError(str(error.name), "dashboard") from error
     from tollmeter.dashboards import address, shell, status
-    from tollmeter.dashboards.access import guard
-    from tollmeter.dashboards.access.sign_in import sign_in_of
     from tollmeter.dashboards.lake import Lake
     from tollmeter.dashboards.pages import PAGES
+    from tollmeter.dashboards.protection import protect
     from tollmeter.dashboards.wire import Wire
     from tollmeter.model.settings import Settings
 
@@ -84,7 +69,7 @@ def create_app(home: Home, settings: Settings | None = None, *, debug: bool = Fa
         index_string=_INDEX,
         serve_locally=True,
         enable_mcp=False,
-        health_endpoint=HEALTH,
+        url_base_pathname=chosen.dashboard_prefix,
         add_log_handler=False,
         suppress_callback_exceptions=True,
         meta_tags=[{"name": "viewport", "content": "width=device-width, initial-scale=1"}],
@@ -95,33 +80,7 @@ def create_app(home: Home, settings: Settings | None = None, *, debug: bool = Fa
     status.register(app, lake, zone)
     for page in PAGES:
         page.register(Wire(app, lake, page, zone))
-    _harden(app.server)
-    guard(app.server, sign_in_of(chosen), open_paths=frozenset({f"/{HEALTH}"}))
+    protect(app, lake, chosen)
     if debug:
         app.enable_dev_tools(debug=True, dev_tools_hot_reload=False, dev_tools_disable_version_check=True)
     return app
-
-
-def _harden(server: Flask) -> None:
-    from flask_compress import Compress
-
-    server.config["COMPRESS_MIMETYPES"] = [
-        "text/html", "text/css", "application/json", "application/javascript", "text/javascript", "image/svg+xml",
-    ]  # fmt: skip
-    Compress(server)
-    server.after_request(_headers)
-
-
-def _headers(response: Response) -> Response:
-    from flask import request
-
-    for name, value in _HEADERS.items():
-        response.headers.setdefault(name, value)
-    if _is_versioned(request.path):
-        response.headers["Cache-Control"] = f"public, max-age={YEAR_SECONDS}, immutable"
-    return response
-
-
-def _is_versioned(path: str) -> bool:
-    """Bundles carry version and build time in their names, so that a browser may keep them for ever."""
-    return path.startswith("/_dash-component-suites/")

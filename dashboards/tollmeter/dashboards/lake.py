@@ -5,17 +5,20 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from tollmeter.dashboards.access.viewer import Viewer
 from tollmeter.dashboards.answers import Answers
-from tollmeter.model.errors import QueryError
+from tollmeter.model.errors import CancelledError, DataError, QueryError, UsageError
+from tollmeter.model.names import TABLE_LLM_CALLS
 from tollmeter.model.settings import Settings
 from tollmeter.sql.cancelling import Cancel
-from tollmeter.sql.named import NamedQuery, load
+from tollmeter.sql.catalog import find_table, has_lake, open_catalog
+from tollmeter.sql.engine import ENGINE_DUCKDB, open_engine
+from tollmeter.sql.named import NamedQuery, load, parse
 from tollmeter.sql.scoping import scoped
 
 if TYPE_CHECKING:
@@ -28,6 +31,10 @@ if TYPE_CHECKING:
 LOOK_S: Final = 2.0
 """How often the lake is looked at for what was committed."""
 _REOPEN_S: Final = 10.0
+_PING: Final = parse(
+    f"-- name: ping\n-- purpose: whether a row can be read\n-- columns: event_id\n"
+    f"SELECT event_id FROM {TABLE_LLM_CALLS} LIMIT 1"
+)
 _cancel: ContextVar[Cancel | None] = ContextVar("tollmeter_cancel", default=None)
 
 
@@ -57,6 +64,31 @@ class Lake:
         self._cancels: dict[tuple[str, str], Cancel] = {}
         self.answered_at: float | None = None
         """When a query was answered last, by the clock; None where none was."""
+        self.failed_at: float | None = None
+        """When the lake could not be opened or asked; None once it was answered again."""
+
+    @property
+    def engine(self) -> str:
+        """What runs the queries: duckdb, redshift or redshift-data."""
+        return self._settings.engine
+
+    def ping(self) -> None:
+        """Open the lake's catalog anew and read one row, whatever is kept.
+
+        Raises:
+            QueryError: a row cannot be read. What a catalog that cannot be opened raises depends on its kind.
+        """
+        with self._watched():
+            with self._lock:
+                engine = self._opened()
+            if self.engine == ENGINE_DUCKDB:
+                # What is open already would not notice that a file has gone.
+                if not has_lake(self._home):
+                    raise DataError("the lake's catalog has gone")
+                with closing(open_catalog(self._home)) as catalog:
+                    find_table(catalog, TABLE_LLM_CALLS)
+            engine.run(_PING, {})
+        self._answered()
 
     def query(self, viewer: Viewer, name: str, /, **params: Any) -> pa.Table:
         """The result of a named query as this viewer may see it; parameters left out take the defaults of its header.
@@ -72,7 +104,8 @@ class Lake:
     def run(self, viewer: Viewer, query: NamedQuery, /, **params: Any) -> pa.Table:
         """As `query`, for one that no file holds as it is."""
         values = dict(query.bind(params))
-        engine, snapshot = self._newest()
+        with self._watched():
+            engine, snapshot = self._newest()
         if viewer.tenants is not None:
             text, tenants = scoped(query.sql, viewer.tenants)
             query, values = replace(query, sql=text), values | tenants
@@ -119,13 +152,28 @@ class Lake:
             engine.close()
 
     def _asked(self, engine: Engine, query: NamedQuery, values: dict[str, Any], cancel: Cancel | None) -> pa.Table:
-        try:
-            answer = engine.run(query, values, cancel)
-        except QueryError:
-            self._forget(engine)
-            raise
-        self.answered_at = self._clock()
+        with self._watched():
+            try:
+                answer = engine.run(query, values, cancel)
+            except QueryError:
+                self._forget(engine)
+                raise
+        self._answered()
         return answer
+
+    def _answered(self) -> None:
+        self.answered_at, self.failed_at = self._clock(), None
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Around asking: remember a failure that is not the asker's own."""
+        try:
+            yield
+        except (CancelledError, UsageError):
+            raise
+        except Exception:
+            self.failed_at = self._clock()
+            raise
 
     def _newest(self) -> tuple[Engine, str]:
         """The engine, and the state of the lake that it sees; who finds another thread looking takes what was seen."""
@@ -145,8 +193,6 @@ class Lake:
             self._lock.release()
 
     def _opened(self) -> Engine:
-        from tollmeter.sql.engine import open_engine
-
         if self._engine is None:
             chosen = self._settings
             self._engine = open_engine(
@@ -167,7 +213,6 @@ class Lake:
 
     def _told_by_catalog(self) -> str:
         """The state of a lake that an engine elsewhere reads, where its catalog can be reached; else empty."""
-        from tollmeter.sql.catalog import open_catalog
         from tollmeter.sql.lake_views import snapshot_of
 
         if not self._settings.lake_url:
