@@ -134,7 +134,11 @@ def test_every_whole_line_arrives_exactly_once(home: Home, tmp_path: Path, how: 
     assert max(Counter(arrived).values()) == 1
     assert written <= set(arrived)
     assert len(set(arrived) - written) <= writers.killed, "at most the line each writer had not told of yet"
-    assert list(home.spool.glob("*/*")) == []
+    left = list(home.spool.glob("*/*"))
+    # Of a writer killed between creating a segment and naming it: nothing is in it, and an hour later it is swept.
+    unborn = [path for path in left if path.suffix == ".new" and path.stat().st_size == 0]
+    assert left == unborn
+    assert len(unborn) <= writers.killed
     assert list(home.raw.rglob(".*")) == []
 
     cursors = Cursors(home.state / "forward" / "cursors.sqlite")

@@ -24,11 +24,13 @@ import zstandard
 from serving import free_port
 
 from tollmeter.exporters.checking import check
+from tollmeter.exporters.cursor import Cursors, cursor_file
 from tollmeter.exporters.forwarder import Forwarder
 from tollmeter.exporters.health import Health, served
 from tollmeter.exporters.report import Standing
 from tollmeter.exporters.sinks.base import Receipt
 from tollmeter.exporters.sinks.memory import MemoryLines, MemorySegments
+from tollmeter.exporters.sinks.raw import RawFolder
 from tollmeter.model.events import Request, decode, encode
 from tollmeter.model.home import Home
 from tollmeter.model.ids import new_event_id
@@ -279,6 +281,24 @@ def test_the_check_says_what_each_sink_would_do_and_ships_nothing(home: Home) ->
     assert len(list(home.spool.glob("chat/*.jsonl"))) == 1
     assert list(home.raw.rglob("*.zst")) == []
     assert [path for path in home.raw.rglob("*") if path.is_file()] == []
+
+
+def test_what_was_stored_and_not_noted_any_more_does_not_wait(home: Home) -> None:
+    write(home, 4)
+    [path] = home.spool.glob("chat/*.jsonl")
+    folder, cursors = RawFolder(home.raw), Cursors(cursor_file(home))
+    key = folder.key_for(path.stem, datetime.now(UTC))
+    cursors.intend("raw", path.stem, key)
+    cursors.close()
+    settings = Settings.load({}, sinks=("raw",))
+    assert "waiting: 4 lines" in waiting_of_raw(home, settings)
+    folder.store(path, key)
+    assert waiting_of_raw(home, settings) == "waiting: nothing"
+
+
+def waiting_of_raw(home: Home, settings: Settings) -> str:
+    [text] = [each.text for each in check(home, settings) if each.what == "raw" and each.text.startswith("waiting")]
+    return text
 
 
 def test_the_check_finds_what_stands_in_the_way(home: Home) -> None:

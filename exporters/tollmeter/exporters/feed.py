@@ -70,6 +70,10 @@ class Feed(ABC):
         """Whether the sink needs nothing more of the segment as it was listed."""
         return self._cursors.offset(self.name, segment.segment_id) >= segment.size
 
+    def holds(self, segment: Segment) -> bool:  # noqa: ARG002  lines have no key to look at
+        """Whether the sink says that it holds the segment, though that was not noted any more."""
+        return False
+
     def _waits(self, segment: Segment) -> bool:
         return not self.passed(segment) and segment.segment_id not in self._unreadable
 
@@ -237,6 +241,15 @@ class SegmentFeed(Feed):
                 if time.monotonic() > end:
                     return True
         return False
+
+    def holds(self, segment: Segment) -> bool:
+        """Whether the object that was noted before it was tried is there.
+
+        Raises:
+            Exception: the sink cannot be asked.
+        """
+        key = self._cursors.intent(self.name, segment.segment_id)
+        return key is not None and self._sink.exists(key)
 
     def _deliver_segment(self, segment: Segment) -> None:
         try:
