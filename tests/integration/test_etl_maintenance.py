@@ -292,6 +292,14 @@ def test_a_sort_that_does_not_fit_in_memory_goes_to_the_disk(filled: Home) -> No
         assert connection.execute(query).fetchone() == (599_999,)
 
 
+def test_a_sort_that_fits_nowhere_names_the_memory_it_needs(filled: Home) -> None:
+    before, files = rows(filled), files_of(filled)
+    with pytest.raises(SettingError, match=r"maintenance_memory_bytes='1M' .* 512M or more: .* rows of llm_calls 2026"):
+        etl.compact(filled, tables=["llm_calls"], settings=settings(maintenance_memory_bytes=1 << 20))
+    assert rows(filled) == before
+    assert files <= files_of(filled)
+
+
 def test_a_home_without_a_lake(home: Home) -> None:
     assert not etl.compact(home).groups
     assert not etl.expire(home).tables

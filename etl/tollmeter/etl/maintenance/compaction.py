@@ -27,12 +27,13 @@ from tollmeter.etl.datafiles import (
 from tollmeter.etl.lake import connect, existing_tables
 from tollmeter.etl.maintenance.layout import sort_keys
 from tollmeter.etl.maintenance.lock import maintenance_lock
-from tollmeter.model.errors import InvariantError
+from tollmeter.model.errors import InvariantError, SettingError
 from tollmeter.model.events import utc_now
 from tollmeter.model.settings import Settings
 from tollmeter.sql.lake_views import quoted
 
 if TYPE_CHECKING:
+    import duckdb
     from pyiceberg.manifest import DataFile
     from pyiceberg.table import Table
 
@@ -60,6 +61,11 @@ class Group:
     table: str
     day: date | None
     files: list[DataFile]
+
+    @property
+    def name(self) -> str:
+        """The table, and the day where it has days."""
+        return f"{self.table} {self.day or ''}".strip()
 
     @property
     def bytes(self) -> int:
@@ -120,6 +126,7 @@ def compact(
     Raises:
         LockedError: another maintenance job is under way on this home.
         InvariantError: what was written is not what was read; it was discarded, and nothing of it committed.
+        SettingError: the rows of a day do not fit in `maintenance_memory_bytes`; nothing of it is committed.
         MissingExtraError: the `etl` extra is not installed.
     """
     started, chosen = monotonic(), settings or Settings.load()
@@ -206,24 +213,44 @@ def _compact(home: Home, table: Table, group: Group, settings: Settings) -> Comp
 
 def _write(home: Home, table: Table, group: Group, files: int, settings: Settings) -> list[DataFile]:
     """The sorted files, read back and compared with what they are made of."""
-    names, order = table.schema().column_names, ", ".join(map(quoted, sort_keys(table)))
+    import duckdb
+
     new: list[DataFile] = []
-    with connect(home) as connection:
-        threads = max(1, settings.maintenance_memory_bytes // _BYTES_A_THREAD)
-        connection.execute(f"SET memory_limit = '{settings.maintenance_memory_bytes >> 20}MiB'")
-        connection.execute(f"SET threads = {threads}")
-        create_view(connection, "before", table, group.files)
-        query = f"FROM before{' ORDER BY ' + order if order else ''}"
-        rows = connection.sql(query).to_arrow_reader(BATCH_ROWS)
-        try:
-            new.extend(write_files(table, group.files[0].partition, rows, -(-group.rows // files)))
-            create_view(connection, "after", table, new)
-            before, after = (checksum(connection, view, names) for view in ("before", "after"))
-            check_same(f"{group.table} {group.day or ''}".strip(), before, after)
-        except InvariantError:
-            discard(table, new)
-            raise
+    try:
+        with connect(home) as connection:
+            _limit(connection, settings)
+            _sort(connection, table, group, files, new)
+    except duckdb.OutOfMemoryException as error:
+        discard(table, new)
+        raise _too_little(group, settings) from error
+    except InvariantError:
+        discard(table, new)
+        raise
     return new
+
+
+def _limit(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    threads = max(1, settings.maintenance_memory_bytes // _BYTES_A_THREAD)
+    connection.execute(f"SET memory_limit = '{settings.maintenance_memory_bytes >> 20}MiB'")
+    connection.execute(f"SET threads = {threads}")
+
+
+def _sort(connection: duckdb.DuckDBPyConnection, table: Table, group: Group, files: int, new: list[DataFile]) -> None:
+    """Write the files and add them to those that are new, one by one."""
+    names, order = table.schema().column_names, ", ".join(map(quoted, sort_keys(table)))
+    create_view(connection, "before", table, group.files)
+    query = f"FROM before{' ORDER BY ' + order if order else ''}"
+    rows = connection.sql(query).to_arrow_reader(BATCH_ROWS)
+    new.extend(write_files(table, group.files[0].partition, rows, -(-group.rows // files)))
+    create_view(connection, "after", table, new)
+    before, after = (checksum(connection, view, names) for view in ("before", "after"))
+    check_same(group.name, before, after)
+
+
+def _too_little(group: Group, settings: Settings) -> SettingError:
+    given = f"{settings.maintenance_memory_bytes >> 20}M"
+    allowed = f"{_BYTES_A_THREAD >> 20}M or more: {group.rows:,} rows of {group.name} could not be sorted with that"
+    return SettingError("maintenance_memory_bytes", given, allowed)
 
 
 def _commit(table: Table, old: list[DataFile], new: list[DataFile]) -> bool:
