@@ -50,6 +50,7 @@ def create_app(home: Home, settings: Settings | None = None, *, debug: bool = Fa
         UsageError: the settings that say who may see it contradict each other.
     """
     try:
+        import dash_ag_grid  # noqa: F401 - its bundle is served only if it is known before the first request
         from dash import Dash
     except ModuleNotFoundError as error:
         raise MissingExtraError(str(error.name), "dashboard") from error

@@ -90,6 +90,11 @@ class Lake:
             engine.run(_PING, {})
         self._answered()
 
+    @property
+    def settings(self) -> Settings:
+        """The settings it was opened with."""
+        return self._settings
+
     def query(self, viewer: Viewer, name: str, /, **params: Any) -> pa.Table:
         """The result of a named query as this viewer may see it; parameters left out take the defaults of its header.
 

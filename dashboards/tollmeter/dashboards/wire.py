@@ -148,11 +148,27 @@ class Wire:
 
 
 def in_browser(app: Dash, function: str, *parts: Any, prevent_initial_call: bool = True) -> None:
-    """A callback that asks no server: a function of `assets/tollmeter.js`; `parts` are outputs, inputs and states."""
+    """A callback that asks no server: a function of `assets/`; `parts` are outputs, inputs and states."""
     from dash import ClientsideFunction
 
     called = ClientsideFunction(_NAMESPACE, function)
     app.clientside_callback(called, *parts, prevent_initial_call=prevent_initial_call)  # type: ignore[no-untyped-call] # dash types its other callbacks alone
+
+
+def search_fields(wire: Wire, *fields: str) -> None:
+    """Text fields of a page and the address say the same; `assets/tollmeter_tables.js` has their names in it."""
+    from dash import Input, Output, State
+
+    in_browser(
+        wire.app, "shown", *[Output(name, "value") for name in fields], Input(URL, "search"), prevent_initial_call=False
+    )
+    in_browser(
+        wire.app,
+        "typed",
+        Output(URL, "search", allow_duplicate=True),
+        *[Input(name, "value") for name in fields],
+        State(URL, "search"),
+    )
 
 
 def asked(lake: Lake, zone: str, search: str | None, own: tuple[str, ...] = ()) -> Asked:

@@ -338,6 +338,12 @@ class Settings:
         "on Redshift without a lake_url to look at, how long an answer may be kept: the dashboard cannot see that the"
         " lake has changed",
     )
+    console_region: str = _row(
+        "", TEXT, "region of the AWS console that the dashboard's links to X-Ray lead to; empty means that of the call"
+    )
+    datadog_site: str = _row(
+        "", TEXT, "Datadog site that the dashboard's links to traces lead to, such as datadoghq.eu", env="DD_SITE"
+    )
     price_overlay: str = _row(
         "", TEXT, "YAML or JSON file of your own prices, laid over the shipped price book; see docs/pricing.md"
     )

@@ -29,11 +29,27 @@ _NUMBER: Final = {
 }
 _ROW, _HEADER, _MOST = 36, 38, 14
 
+# Functions of assets/tollmeter_tables.js.
+_SERVED: Final = {"sortChanged": ["tollmeterSorted(params)"], "rowClicked": ["tollmeterRow(params)"]}
+_AS_GIVEN: Final = {"function": "0"}
+
 Column = dict[str, Any]
 
 
-def grid(name: str, columns: Sequence[Column], rows: Sequence[Column], *, key: str = "", height: int = 0) -> Any:
-    """A table of rows; `key` is the field that tells rows apart, `height` in pixels, 0 as high as its rows need."""
+def grid(
+    name: str,
+    columns: Sequence[Column],
+    rows: Sequence[Column],
+    *,
+    key: str = "",
+    height: int = 0,
+    is_page: bool = False,
+) -> Any:
+    """A table of rows; `key` is the field that tells rows apart, `height` in pixels, 0 as high as its rows need.
+
+    Where it shows a page of a larger table (`is_page`, its columns `served`), a header's click puts the order into the
+    address, and a row's click goes to the row's `href`.
+    """
     import dash_ag_grid as dag
 
     fitting = _HEADER + _ROW * min(max(len(rows), 2), _MOST) + 2
@@ -56,8 +72,9 @@ def grid(name: str, columns: Sequence[Column], rows: Sequence[Column], *, key: s
             "localeText": {"noRowsToShow": "Nothing in this selection"},
         },
         getRowId=f"params.data.{key}" if key else None,
-        className="tm-grid",
+        className="tm-grid tm-page-grid" if is_page else "tm-grid",
         style={"height": f"min({height or fitting}px, 75vh)"},
+        eventListeners=_SERVED if is_page else None,
         enableEnterpriseModules=False,
     )
 
@@ -71,6 +88,11 @@ def link(field: str, title: str, href: str, width: int = 140, **more: Any) -> Co
     """Text that leads to the address in the row's field `href`, within the page."""
     renderer = {"cellRenderer": "TollmeterLink", "cellRendererParams": {"href": href}}
     return text(field, title, width, **renderer, **more)
+
+
+def served(column: Column, direction: str | None = None, *, sortable: bool = False) -> Column:
+    """A column of one page of a larger table: sorted by the server if at all, and kept in the order that was given."""
+    return column | {"sortable": sortable, "sort": direction, "comparator": _AS_GIVEN, "filter": False}
 
 
 def count(field: str, title: str, width: int = 100, **more: Any) -> Column:

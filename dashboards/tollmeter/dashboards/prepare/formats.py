@@ -39,6 +39,15 @@ def count(value: int) -> str:
     return f"{value:,}"
 
 
+def many(value: int, noun: str) -> str:
+    """A number of things.
+
+    >>> many(1, "call"), many(1200, "call")
+    ('1 call', '1,200 calls')
+    """
+    return f"{value:,} {noun}" if value == 1 else f"{value:,} {noun}s"
+
+
 def compact(value: int) -> str:
     """A whole number in three or four digits; exact below ten thousand.
 
