@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from tollmeter.dashboards.components import filter_bar, notices
 from tollmeter.dashboards.dimensions import DIMENSIONS, dimension
 from tollmeter.dashboards.pages import page_at
 from tollmeter.dashboards.prepare import formats
-from tollmeter.dashboards.queries import overview as queries
+from tollmeter.dashboards.queries import cube, seen
 from tollmeter.dashboards.selection import Selection
 from tollmeter.dashboards.window import to_local
 from tollmeter.dashboards.wire import REFRESH, TICK, URL, Asked, asked, failure
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 _PAGE: Final = "tm-page"
 _HIDDEN: Final = "tm-page tm-hidden"
+_HOUR, _SECOND = timedelta(hours=1), timedelta(seconds=1)
 
 
 def register(app: Dash, lake: Lake, zone: str) -> None:
@@ -47,7 +50,7 @@ def _status(lake: Lake, zone: str, search: str | None, pathname: str | None) -> 
     problems = [notices.problems(question.selection.problems)] if question.selection.problems else []
     try:
         said, hidden = _said(question)
-        freshness = _as_of(queries.extent(lake, question.viewer), question.window.zone)
+        freshness = _as_of(seen.extent(lake, question.viewer), question.window.zone)
     except Exception as error:  # noqa: BLE001 - whatever fails is told, and what was shown stays
         return [*problems, notices.failure("notice", *failure(error))], "not up to date", no_update  # type: ignore[return-value]
     return [*problems, *said], freshness, _HIDDEN if hidden and page.needs_calls else _PAGE
@@ -57,20 +60,20 @@ def _offered(question: Asked, name: str | None, text: str | None) -> list[dict[s
     """The values a dimension can be filtered by: those chosen already, then those that hold the text."""
     if name not in DIMENSIONS:
         return []
-    found = queries.values(question.lake, question.viewer, name)
-    near = [value for value in found if (text or "").lower() in dimension(name).text(value).lower()]
-    return [filter_bar.option(name, value) for value in dict.fromkeys((*question.selection.values(name), *near))]
+    ask = replace(question.ask(name), filters=question.selection.without(name).filters, bucket="all")
+    found = seen.values(question.lake, replace(ask, top=seen.MOST_VALUES, rank="calls", search=(text or "").strip()))
+    return [filter_bar.option(name, value) for value in dict.fromkeys((*question.selection.values(name), *found))]
 
 
 def _said(question: Asked) -> tuple[list[Any], bool]:
     """The notices, and whether there is nothing to show."""
-    extent = queries.extent(question.lake, question.viewer)
+    extent = seen.extent(question.lake, question.viewer)
     if extent.last is None:
         return [notices.no_data()], True
-    found = queries.summary(question.lake, question.viewer, question.selection, question.window)
+    found = cube.total(question.lake, question.ask())
     if not (found.calls or found.requests):
         return [notices.nothing_found(_sentence(question), _ways_out(question, extent))], True
-    made_up = queries.simulated(question.lake, question.viewer, question.window)
+    made_up = _made_up(question, extent)
     return [notices.simulated(made_up)] if made_up else [], False
 
 
@@ -105,13 +108,28 @@ def _bare(selection: Selection) -> Selection:
     return selection
 
 
+def _made_up(question: Asked, extent: Extent) -> tuple[str, ...]:
+    """The fields that were made up in calls of the first and of the last hour that the period shares with the lake."""
+    start = max(question.window.start, extent.first or question.window.start)
+    end = min(question.window.end, (extent.last or question.window.end) + _SECOND)
+    ends = [(start, min(start + _HOUR, end)), (max(end - _HOUR, start), end)]
+    spans = [replace(question.window, start=first, end=last) for first, last in ends]
+    found = [field for span in spans for field in seen.simulated(question.lake, question.viewer, span)]
+    return tuple(dict.fromkeys(found))
+
+
 def _holds(question: Asked, selection: Selection) -> bool:
-    return queries.summary(question.lake, question.viewer, selection, question.window).calls > 0
+    return cube.total(question.lake, replace(question.ask(), filters=selection.filters)).calls > 0
 
 
 def _as_of(extent: Extent, zone: str) -> Any:
     from dash import html
 
-    if not extent.ingested:
+    newest = extent.ingested or extent.last
+    if not newest:
         return "no data"
-    return [html.Span("data as of "), formats.moment(to_local(extent.ingested, zone)), f" {zone}"]
+    return [
+        html.Span("data as of " if extent.ingested else "newest call "),
+        formats.moment(to_local(newest, zone)),
+        f" {zone}",
+    ]

@@ -10,11 +10,14 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from tollmeter.dashboards.components import card as cards
 from tollmeter.dashboards.components import notices
+from tollmeter.dashboards.dimensions import DIMENSIONS
+from tollmeter.dashboards.prepare.colours import Palette, palette
+from tollmeter.dashboards.queries import cube, seen
 from tollmeter.dashboards.selection import Selection, parse_search
 from tollmeter.dashboards.window import Window, previous, utc_now, window
 from tollmeter.model.errors import TollmeterError
@@ -40,6 +43,23 @@ class Asked:
     window: Window
     before: Window
     viewer: Viewer
+
+    @property
+    def group(self) -> str:
+        """The dimension that is grouped by, in words; empty without one."""
+        return DIMENSIONS[self.selection.group].label.lower() if self.selection.group else ""
+
+    def ask(self, group: str = "", **more: Any) -> cube.Ask:
+        """The question to the cube of this period, by a dimension or by none; `more` are its further parts."""
+        return cube.Ask(self.window, self.viewer, group, self.selection.filters, **more)
+
+    def ask_before(self, group: str = "", **more: Any) -> cube.Ask:
+        """The same of the period before."""
+        return replace(self.ask(group, **more), window=self.before)
+
+    def palette(self, dimension: str) -> Palette:
+        """The colours of a dimension's values, whatever is filtered."""
+        return palette(seen.in_order_of_appearance(self.lake, self.viewer, dimension))
 
     def link(self, selection: Selection | None = None, path: str | None = None) -> str:
         """The address of a selection, of this page or another one; another page's drops what this one keeps.

@@ -27,10 +27,10 @@ _HOVER: Final = {"minute": "%Y-%m-%d %H:%M", "hour": "%Y-%m-%d %H:%M", "day": "%
 
 
 class Point(NamedTuple):
-    """A value of one entity in one bucket (UTC); None where it is not known."""
+    """A value of one entity in one bucket (UTC), None where it is not known; a name of None is all entities beyond."""
 
     bucket: datetime
-    name: str
+    name: str | None
     value: Decimal | int | None
 
 
@@ -95,15 +95,17 @@ def stacked(
     unit: Unit,
     *,
     dimension: str = "",
+    found: int = 0,
     before: tuple[Iterable[Point], Window] | None = None,
     notes: Sequence[str] = (),
 ) -> Chart:
     """Sums per bucket, stacked by entity: empty buckets are 0, what is beyond nine entities is summed as `other`.
 
-    `before` is drawn as one dotted line of totals.
+    `found` is how many entities there are where not all of them have points of their own. `before` is drawn as one
+    dotted line of totals.
     """
     known = [point for point in points if point.value is not None]
-    top, rest = ranked(_totals(known))
+    top, rest = ranked(_totals(known), found)
     cells: defaultdict[tuple[str | None, datetime], Decimal | int] = defaultdict(int)
     for point in known:
         cells[point.name if point.name in top else None, span.place(point.bucket)] += point.value or 0
@@ -142,16 +144,17 @@ def measured(
 
 
 def ranking(
-    totals: Mapping[str, Decimal | int | None],
+    totals: Mapping[str | None, Decimal | int | None],
     palette: Palette,
     unit: Unit,
     *,
     dimension: str = "",
+    found: int = 0,
     notes: Sequence[str] = (),
 ) -> Ranking:
-    """Entities by their sum, the nine largest apart and the rest as `other`."""
+    """Entities by their sum, the nine largest apart and the rest as `other`; None names all that are not told apart."""
     known = {name: value for name, value in totals.items() if value}
-    top, rest = ranked(known)
+    top, rest = ranked(known, found)
     whole = sum(known.values())
     bars = [
         Bar(_text(name), known[name], unit.label(known[name]), _share(known[name], whole), palette.of(name), name)
@@ -164,15 +167,20 @@ def ranking(
     return Ranking(tuple(bars), " · ".join(part for part in (shown, *notes) if part), unit, dimension)
 
 
-def ranked(totals: Mapping[str, Decimal | int]) -> tuple[tuple[str, ...], int]:
+def ranked(totals: Mapping[str | None, Decimal | int], found: int = 0) -> tuple[tuple[str, ...], int]:
     """The nine largest, largest first, and how many more there are; `other` never stands for a single one.
 
-    >>> ranked({"a": 1, "b": 2})
-    (('b', 'a'), 0)
+    `found` is how many there are where those beyond some are one entry, whose name is None.
+
+    >>> ranked({"a": 1, "b": 2}), ranked({"a": 1, None: 5}, 12)
+    ((('b', 'a'), 0), (('a',), 11))
     """
-    names = sorted(totals, key=lambda name: (-totals[name], name))
-    keep = len(names) if len(names) <= TOP + 1 else TOP
-    return tuple(names[:keep]), len(names) - keep
+    names = sorted((name for name in totals if name is not None), key=lambda name: (-totals[name], name))
+    keep = len(names) if len(names) <= TOP + 1 and None not in totals else TOP
+    kept = tuple(names[:keep])
+    # An empty name is an entity too, though none that was found.
+    more = max(found + ("" in kept), len(names) + (None in totals)) - len(kept)
+    return kept, more if None in totals else len(names) - len(kept)
 
 
 def caption_of(span: Window, *details: str) -> str:
@@ -187,8 +195,8 @@ def _chart(
     return Chart(starts, _HOVER[span.bucket], tuple(series), span.filling(), caption, unit, before, dimension)
 
 
-def _totals(points: Iterable[Point]) -> dict[str, Decimal | int]:
-    totals: defaultdict[str, Decimal | int] = defaultdict(int)
+def _totals(points: Iterable[Point]) -> dict[str | None, Decimal | int]:
+    totals: defaultdict[str | None, Decimal | int] = defaultdict(int)
     for point in points:
         totals[point.name] += point.value or 0
     return totals
