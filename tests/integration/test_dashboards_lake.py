@@ -4,19 +4,18 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
-from decimal import Decimal
+from dataclasses import replace
+from datetime import datetime, timedelta
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from tollmeter.dashboards.access import LOCAL
+from tollmeter.dashboards.access import LOCAL, Viewer
 from tollmeter.dashboards.lake import Lake
-from tollmeter.dashboards.queries import overview as queries
-from tollmeter.dashboards.selection import Selection
-from tollmeter.dashboards.window import previous, window
+from tollmeter.dashboards.queries import cube, seen
+from tollmeter.dashboards.queries.records import Extent
+from tollmeter.dashboards.selection import parse_search
+from tollmeter.dashboards.window import window
 from tollmeter.model.home import Home
 
 NOW = datetime(2026, 11, 23, 10, 37)
@@ -35,51 +34,53 @@ def _lakes() -> Any:
 lakes = _lakes()
 
 
-def test_the_numbers_add_up_and_the_period_before_stands_beside_them(home: Home) -> None:
-    rows = lakes.fill(home, NOW, calls=400, hours=40 * 24)
-    week = Selection(range="7d")
-    span = window(week, NOW)
-    lake, before = Lake(home), previous(span, week)
-    now, then = queries.summary(lake, LOCAL, week, span), queries.summary(lake, LOCAL, week, before)
-    inside = [row for row in rows if span.start <= row["timestamp"] < span.end]
-    earlier = [row for row in rows if before.start <= row["timestamp"] < before.end]
-    assert now.spend == sum(row["cost_usd"] or Decimal(0) for row in inside)
-    assert then.spend == sum(row["cost_usd"] or Decimal(0) for row in earlier)
-    assert (now.calls, now.requests) == (len(inside), len(inside))
-    assert now.cache_read_tokens == sum(row["cache_read_tokens"] for row in inside)
-    assert now.unpriced_calls == sum(row["cost_usd"] is None for row in inside)
-    assert sum(item.cost or 0 for item in queries.spend(lake, LOCAL, week, span)) == now.spend
-    assert sum(item.calls for item in queries.latency(lake, LOCAL, week, span)) == len(inside)
-    assert queries.extent(lake, LOCAL).last == rows[0]["timestamp"]
-    assert queries.simulated(lake, LOCAL, span) == ()
-
-
-@pytest.mark.parametrize("preset", ["1h", "24h", "30d"])
-def test_every_row_of_a_query_falls_into_a_bucket_of_the_window(home: Home, preset: str) -> None:
-    lakes.fill(home, NOW, calls=300, hours=28 * 24)
-    selection = Selection(range=preset)
-    span, lake = window(selection, NOW), Lake(home)
-    assert {item.bucket for item in queries.spend(lake, LOCAL, selection, span)} <= set(span.starts())
-    assert {item.bucket for item in queries.latency(lake, LOCAL, selection, span)} <= set(span.starts())
-
-
-def test_a_model_filter_narrows_calls_and_requests_alike(home: Home) -> None:
-    rows = lakes.fill(home, NOW, calls=200, hours=48)
-    chosen = Selection().with_filter("model", ("gpt-4o", "house-model"))
-    lake = Lake(home)
-    found = queries.summary(lake, LOCAL, chosen, window(chosen, NOW))
-    wanted = [row for row in rows if row["request_model"] in chosen.values("model")]
-    assert (found.calls, found.requests) == (len(wanted), len(wanted))
-    assert len(queries.values(lake, LOCAL, "model")) == 4
+def ask(address: str, group: str = "", **more: Any) -> cube.Ask:
+    selection = parse_search(address)
+    return cube.Ask(window(selection, NOW), LOCAL, group, selection.filters, **more)
 
 
 def test_an_empty_lake_and_an_empty_period_are_told_apart(home: Home) -> None:
+    lake = Lake(home, look_s=0)
+    assert seen.extent(lake, LOCAL) == Extent()
+    rows = lakes.fill(home, NOW, calls=10, hours=1)
+    assert cube.total(lake, ask("?from=2026-01-01&to=2026-01-02")) == cube.Figures()
+    found = seen.extent(lake, LOCAL)
+    assert (found.first, found.last) == (rows[-1]["timestamp"], rows[0]["timestamp"])
+    assert found.ingested == max(row["ingested_at"] for row in rows)
+
+
+def test_a_viewer_of_one_tenant_learns_of_no_other(home: Home) -> None:
+    rows = lakes.fill(home, NOW, calls=30, hours=1)
+    ada = Viewer("ada", ("acme",))
     lake = Lake(home)
-    assert queries.extent(lake, LOCAL).last is None
-    lakes.fill(home, NOW, calls=10, hours=1)
-    past = Selection().with_days(date(2026, 1, 1), date(2026, 1, 2))
-    found = queries.summary(lake, LOCAL, past, window(past, NOW))
-    assert (found.calls, found.spend, found.p95_latency_ms) == (0, None, None)
-    first = queries.extent(lake, LOCAL).first
-    assert first
-    assert first.date() == date(2026, 11, 23)
+    own = [row["timestamp"] for row in rows if row["tenant_id"] == "acme"]
+    found = seen.extent(lake, ada)
+    assert (found.first, found.last, found.ingested) == (min(own), max(own), None)
+    assert seen.in_order_of_appearance(lake, ada, "tenant") == ["acme"]
+    assert seen.values(lake, replace(ask("", "tenant", bucket="all"), viewer=ada)) == ["acme"]
+
+
+def test_values_are_searched_and_those_of_most_calls_come_first(home: Home) -> None:
+    rows = lakes.fill(home, NOW, calls=200, hours=48)
+    lake = Lake(home)
+    found = seen.values(lake, ask("", "model", bucket="all", rank="calls", search="GPT"))
+    assert found == ["gpt-4o-mini", "gpt-4o"]
+    counted = {name: sum(row["request_model"] == name for row in rows) for name in found}
+    assert counted["gpt-4o-mini"] > counted["gpt-4o"]
+    assert seen.values(lake, ask("", "team", bucket="all")) == [""]
+
+
+def test_values_stand_in_order_of_appearance_for_dimensions_that_rollups_carry(home: Home) -> None:
+    lakes.fill(home, NOW - timedelta(days=3), calls=1, hours=1)
+    lakes.fill(home, NOW, calls=60, hours=1)
+    lake = Lake(home)
+    models = seen.in_order_of_appearance(lake, LOCAL, "model")
+    assert models[0] == lakes.call(NOW, 0)["request_model"]
+    assert sorted(models) == sorted(name for name, *_ in lakes.MODELS)
+    assert seen.in_order_of_appearance(lake, LOCAL, "route")
+    assert seen.in_order_of_appearance(lake, LOCAL, "experiment") == []
+
+
+def test_made_up_fields_are_those_that_the_tag_names(home: Home) -> None:
+    lakes.fill(home, NOW, calls=5, hours=1, simulated=True)
+    assert seen.simulated(Lake(home), LOCAL, window(parse_search(""), NOW)) == ("model", "route", "latency_ms")

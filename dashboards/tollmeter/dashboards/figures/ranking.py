@@ -8,6 +8,12 @@ from tollmeter.dashboards.figures.base import Figure, drill, layout, plain, shor
 from tollmeter.dashboards.prepare.charts import Ranking
 
 _NAME: Final = 26
+_BAR, _EDGE = 30, 10
+
+
+def height(ranking: Ranking) -> int:
+    """Pixels that give every bar the same room, however many there are."""
+    return _BAR * len(ranking.bars) + 2 * _EDGE
 
 
 def across(ranking: Ranking) -> Figure:

@@ -19,7 +19,7 @@ def bars(chart: Chart) -> Figure:
 
 def lines(chart: Chart) -> Figure:
     """Straight lines between measured points, gaps where nothing was measured; the still-filling end is dotted."""
-    traces = [_dotted(chart, series) for series in chart.before]
+    traces = [_dotted(chart, series) | {"showlegend": False} for series in chart.before]
     traces += [trace for series in chart.series for trace in _line(chart, series)]
     return {"data": traces, "layout": _layout(chart)}
 

@@ -94,7 +94,8 @@ def _top(asked: Asked, dimension: str, name: str = "") -> Shown:
     made = prepare.cost_ranking(found, asked.palette(dimension), dimension)
     if not made.bars:
         return Shown(notices.nothing_here("No priced call in this period."), made.caption)
-    chart = graph(name or f"overview-{dimension}s-chart", ranking.across(made), f"Cost by {dimension}")
+    height = ranking.height(made)
+    chart = graph(name or f"overview-{dimension}s-chart", ranking.across(made), f"Cost by {dimension}", height)
     return Shown(chart, made.caption)
 
 

@@ -138,7 +138,9 @@ def _requests(now: Figures, before: Figures) -> Tile:
         return Tile(
             "requests", "Model calls", text, "", str(now.calls), delta, tone, "requests are not told apart", exact
         )
-    delta, tone = formats.change(now.requests, before.requests, up="neutral")
+    # Without a single call the period before had no requests that are known of either.
+    old = before.requests if before.calls else before.requests or 0
+    delta, tone = formats.change(now.requests, old, up="neutral")
     note = f"{formats.compact(now.calls)} model calls"
     exact = f"{formats.count(now.requests)} requests, {formats.count(now.calls)} model calls"
     return Tile("requests", "Requests", formats.compact(now.requests), "", str(now.requests), delta, tone, note, exact)
