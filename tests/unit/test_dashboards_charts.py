@@ -38,7 +38,7 @@ def test_an_empty_bucket_is_zero_for_sums_and_a_gap_for_what_is_measured() -> No
 
 def test_nine_entities_and_other_and_the_caption_says_so() -> None:
     rows = [spend(1, f"m{index:02}", str(index)) for index in range(1, 13)]
-    chart = stacked(rows, PAST, palette([row.name for row in rows]), units.MONEY, dimension="model")
+    chart = stacked(rows, PAST, NO_COLOURS, units.MONEY, dimension="model")
     assert [series.name for series in chart.series] == [*(f"m{index:02}" for index in range(12, 3, -1)), "other"]
     assert chart.series[-1].values[0] == Decimal(1 + 2 + 3)
     assert chart.caption == "per day, UTC · showing 9 of 12 models"
@@ -106,7 +106,8 @@ def test_buckets_stand_on_the_clocks_of_the_zone() -> None:
 
 
 def test_a_ranking_adds_up_to_the_whole_and_a_click_knows_what_it_filters_by() -> None:
-    totals = {f"t{index:02}": Decimal(index) for index in range(1, 13)} | {"nothing": None}
+    totals: dict[str | None, Decimal | int | None] = {f"t{index:02}": Decimal(index) for index in range(1, 13)}
+    totals["nothing"] = None
     made = ranking(totals, NO_COLOURS, units.MONEY, dimension="tenant")
     assert [bar.name for bar in made.bars] == [*(f"t{index:02}" for index in range(12, 3, -1)), "other"]
     assert sum(bar.value for bar in made.bars) == Decimal(78)
