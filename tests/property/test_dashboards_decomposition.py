@@ -37,6 +37,7 @@ def _cell(draw: st.DrawFn, entity: str = "a", model: str = "m") -> Cell:
     )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(_cells(), _cells(), st.booleans())
 def test_effects_add_up_to_the_difference_in_all_by_entity_and_by_cell(
     before: list[Cell], after: list[Cell], within: bool
@@ -51,6 +52,7 @@ def test_effects_add_up_to_the_difference_in_all_by_entity_and_by_cell(
             assert sum(one.effects.get(name, Decimal(0)) for one in parts) == total
 
 
+@settings(deadline=None)
 @given(_cells(), _cells(), st.booleans())
 def test_turned_around_every_effect_changes_its_sign(before: list[Cell], after: list[Cell], within: bool) -> None:
     there = decompose(before, after, within_entity=within).effects
@@ -61,7 +63,7 @@ def test_turned_around_every_effect_changes_its_sign(before: list[Cell], after: 
         assert abs(amount + back.get(turned.get(name, name), Decimal(0))) <= 2 * cells * _UNIT  # type: ignore[call-overload]
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(_cell(), _cell(), st.integers(0, 50), st.integers(0, 50))
 def test_an_effect_is_the_shapley_value_of_its_factor(was: Cell, now: Cell, more: int, later: int) -> None:
     # A second model in the group, without cost, so that shares move.
@@ -73,6 +75,7 @@ def test_an_effect_is_the_shapley_value_of_its_factor(was: Cell, now: Cell, more
         assert abs(Fraction(found.get(name, Decimal(0))) - value) <= Fraction(_UNIT)  # type: ignore[call-overload]
 
 
+@settings(deadline=None)
 @given(st.lists(st.decimals(-1000, 1000, places=6), min_size=1, max_size=9))
 def test_rounded_amounts_add_up_and_are_off_by_less_than_a_cent(amounts: list[Decimal]) -> None:
     cent = Decimal("0.01")
