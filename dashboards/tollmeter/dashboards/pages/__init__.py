@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from tollmeter.dashboards.pages import calls, overview, sessions
+from tollmeter.dashboards.pages import calls, change, overview, sessions
 from tollmeter.dashboards.wire import Page
 
-PAGES: Final[tuple[Page, ...]] = (overview.PAGE, sessions.PAGE, calls.PAGE)
+PAGES: Final[tuple[Page, ...]] = (overview.PAGE, change.PAGE, sessions.PAGE, calls.PAGE)
 
 
 def page_at(pathname: str | None) -> Page | None:
