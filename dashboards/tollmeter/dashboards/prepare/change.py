@@ -96,6 +96,7 @@ def change(before: Sequence[Cell], after: Sequence[Cell], by: str, *, unpriced: 
     split = decompose(_merged(before, kept), _merged(after, kept), within_entity=by not in OF_MODELS)
     unit = _unit(split)
     plural = DIMENSIONS[by].plural if by else "calls"
+    known = f"{formats.count(count)} {plural if count != 1 else DIMENSIONS[by].label.lower()}" if by else ""
     shown = tuple(effect for effect in EFFECTS if effect in _ALWAYS or split.effects.get(effect))
     rows = tuple(_row(one, by, unit) for one in split.entities)
     hidden = f"showing {formats.count(len(kept))} of {formats.count(count)} {plural}" if count > len(kept) else ""
@@ -105,7 +106,7 @@ def change(before: Sequence[Cell], after: Sequence[Cell], by: str, *, unpriced: 
         rows=rows,
         columns=shown,
         caption=_unpriced(*unpriced),
-        table_caption=hidden or f"{formats.count(count)} {plural}",
+        table_caption=hidden or known,
     )
 
 
