@@ -119,12 +119,12 @@ def _period(span: Window) -> str:
 def _contributors(asked: Asked, found: prepare.Change, by: str) -> Shown:
     rows = [row | {"href": _drill(asked, by, str(row["key"]))} for row in found.rows]
     name = grid.link("name", "Who", "href", width=160, pinned="left") if by else grid.text("name", "Who", 160)
-    money = [
-        grid.money(effect, prepare.label(effect), 105, headerTooltip=prepare.HELP[effect]) for effect in found.columns
-    ]
+    state = [grid.text("state", "State", 70)] if any(row["state"] for row in rows) else []
     ends = [grid.money(field, title) for field, title in (("before", "Before"), ("after", "After"))]
-    difference = grid.money("difference", "Difference")
-    columns = [name, grid.text("state", "", 60), *ends, difference, *money]
+    effects = [
+        grid.money(effect, prepare.label(effect), 132, headerTooltip=prepare.HELP[effect]) for effect in found.columns
+    ]
+    columns = [name, *state, *ends, grid.money("difference", "Difference"), *effects]
     return Shown(grid.grid("change-contributors-grid", columns, rows, key="key"), found.table_caption)
 
 
