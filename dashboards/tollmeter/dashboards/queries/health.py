@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from tollmeter.dashboards.queries.asking import Row
-from tollmeter.dashboards.queries.overview import simulated_fields
+from tollmeter.dashboards.queries.seen import simulated_fields
 
 if TYPE_CHECKING:
     from tollmeter.dashboards.access import Viewer
