@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from importlib.resources import files
 from threading import Lock
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from tollmeter.model.home import Home
     from tollmeter.sql.cancelling import Cancel
     from tollmeter.sql.named import NamedQuery
+    from tollmeter.sql.parameters import Parameter
 
+_PARAMETER: Final = re.compile(r"\$(\w+)")
 VIEWS: Final = {"llm_requests": "llm_requests", "raw_requests": "spectrum_schema.raw_requests"}
 """Views people already query, by the file that defines them."""
 
@@ -64,7 +67,10 @@ class DuckDBEngine:
             QueryError: it cannot be parsed or run.
             CancelledError: `cancel` was called, from another thread.
         """
-        return self._run(query.sql, values, cancel)
+        known = {one.name: str(values[one.name]) for one in query.parameters if _is_known(one, values.get(one.name))}
+        text = to_duckdb(query.sql, tuple(sorted(known.items())))
+        left = set(_PARAMETER.findall(text))
+        return self._run(text, {name: value for name, value in values.items() if name in left}, cancel)
 
     def execute(self, sql: str, params: Mapping[str, Any] | None = None) -> pa.Table:
         """The result of one statement in Redshift's dialect, with parameters written `:name`.
@@ -72,17 +78,16 @@ class DuckDBEngine:
         Raises:
             QueryError: the text cannot be parsed or run.
         """
-        return self._run(sql, params or {}, None)
+        return self._run(to_duckdb(sql), params or {}, None)
 
     @property
     def snapshot(self) -> str:
         """Names the state of the lake that queries see: another one after each commit."""
         return self._views.snapshot
 
-    def _run(self, sql: str, values: Mapping[str, Any], cancel: Cancel | None) -> pa.Table:
+    def _run(self, text: str, values: Mapping[str, Any], cancel: Cancel | None) -> pa.Table:
         import duckdb
 
-        text = to_duckdb(sql)
         try:
             # A cursor of its own: a DuckDB connection serves one thread at a time.
             with self._connection.cursor() as cursor, stoppable(cancel, cursor.interrupt):
@@ -112,6 +117,11 @@ class DuckDBEngine:
         self.close()
 
 
+def _is_known(parameter: Parameter, value: object) -> bool:
+    """Whether a value decides which branches and conditions of a text there are: a choice, or no filter."""
+    return "|" in parameter.type or (parameter.type == "text" and value == "")
+
+
 def _connect() -> duckdb.DuckDBPyConnection:
     try:
         import duckdb
@@ -120,6 +130,8 @@ def _connect() -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
     # GLOBAL, or cursors would keep the machine's zone.
     connection.execute("SET GLOBAL TimeZone = 'UTC'")
+    # Files of the lake never change: their footers are read once.
+    connection.execute("SET GLOBAL parquet_metadata_cache = true")
     return connection
 
 
