@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tollmeter.dashboards.access.sign_in import sign_in_of
 from tollmeter.exporters.deploy import FORMATS, TARGETS, Deployment, container_file, render
 from tollmeter.exporters.deploy.hcl import Block, Encoded, Expression, document
 from tollmeter.exporters.deploy.policy import PERMISSIONS, statements
@@ -162,6 +163,67 @@ def test_the_container_file_is_of_this_version_and_runs_as_the_user_of_the_task(
     assert f"USER {containers['forwarder']['User']}" in text
     assert f"VOLUME {containers['forwarder']['MountPoints'][0]['ContainerPath']}" in text
     assert "-m 2770 /var/lib/tollmeter" in text
+
+
+def dashboard(**more: Any) -> dict[str, Any]:
+    template: dict[str, Any] = json.loads(render("dashboard", "cloudformation", Deployment(settings("raw", **more))))
+    return template["Resources"]
+
+
+def permitted(**more: Any) -> dict[str, set[str]]:
+    """Actions of the dashboard's task by service, and whether each names resources of its own."""
+    found = dashboard(**more)["TaskRolePolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    by_service: dict[str, set[str]] = {}
+    for action in (action for statement in found for action in statement["Action"]):
+        service, _, name = action.partition(":")
+        by_service.setdefault(service, set()).add(name)
+    return by_service
+
+
+def test_the_dashboard_reads_the_lake_and_may_do_nothing_else() -> None:
+    lake = {"s3": {"GetObject", "ListBucket"}, "glue": {"GetDatabase", "GetTable", "GetTables"}, "kms": {"Decrypt"}}
+    assert permitted() == lake
+    assert permitted(engine="redshift-data", redshift_workgroup="w") == lake | {
+        "redshift-data": {"ExecuteStatement", "DescribeStatement", "GetStatementResult", "CancelStatement"},
+        "redshift-serverless": {"GetCredentials", "GetWorkgroup"},
+    }
+    assert permitted(engine="redshift", redshift_cluster="c", redshift_user="reader") == lake | {
+        "redshift": {"GetClusterCredentials", "DescribeClusters"}
+    }
+    with pytest.raises(SettingError, match="redshift_workgroup"):
+        dashboard(engine="redshift")
+    statements_of = dashboard(engine="redshift-data", redshift_workgroup="w")["TaskRolePolicy"]["Properties"]
+    for statement in statements_of["PolicyDocument"]["Statement"]:
+        if statement["Resource"] == ["*"]:
+            assert statement["Condition"] == {
+                "StringEquals": {"redshift-data:statement-owner-iam-userid": {"Fn::Sub": "${!aws:userid}"}}
+            }
+
+
+def test_the_load_balancer_alone_reaches_the_dashboard_and_signs_viewers_in_first() -> None:
+    found = dashboard()
+    (ingress,) = found["TaskGroup"]["Properties"]["SecurityGroupIngress"]
+    assert ingress["SourceSecurityGroupId"] == {"Fn::GetAtt": ["BalancerGroup", "GroupId"]}
+    listener = found["Listener"]["Properties"]
+    assert [action["Type"] for action in listener["DefaultActions"]] == ["authenticate-cognito", "forward"]
+    assert listener["Protocol"] == "HTTPS"
+    (container,) = found["TaskDefinition"]["Properties"]["ContainerDefinitions"]
+    assert (container["ReadonlyRootFilesystem"], container["User"]) == (True, "10001:10001")
+    assert f"USER {container['User']}" in container_file("dashboard-container")
+
+
+def test_the_dashboards_environment_lets_nobody_in_without_a_token() -> None:
+    found = dashboard(auth_tenant_claim="custom:tenant", auth_admin={"cognito:groups": "finops"})
+    (container,) = found["TaskDefinition"]["Properties"]["ContainerDefinitions"]
+    arn = "arn:aws:elasticloadbalancing:eu-central-1:123456789012:loadbalancer/app/web/50dc6c495c0c9188"
+    stood_for = {"TOLLMETER_AUTH_ALB_ARN": arn, "TOLLMETER_AUTH_AUDIENCE": "client"}
+    env = {each["Name"]: each["Value"] for each in container["Environment"]} | stood_for
+    env["TOLLMETER_AUTH_ISSUER"] = env["TOLLMETER_AUTH_ISSUER"]["Fn::Sub"]
+    carried = Settings.load(env)
+    assert sign_in_of(carried)
+    assert (carried.auth_tenant_claim, carried.auth_admin) == ("custom:tenant", {"cognito:groups": "finops"})
+    assert carried.lake_url == "s3://my-lake/lake"
+    assert carried.dashboard_proxies == 1
 
 
 def test_what_cannot_be_rendered_is_said() -> None:

@@ -9,22 +9,27 @@ import typer
 
 from tollmeter.model.settings import Settings
 
-_CONTAINER = "container"
-
-deploy = typer.Typer(help="The forwarder as a service: task definition, policy, container file.", no_args_is_help=True)
+deploy = typer.Typer(
+    help="The forwarder and the dashboard as services: task definitions, policies, container files.",
+    no_args_is_help=True,
+)
 
 
 @deploy.command()
 def render(
     *,
-    target: Annotated[str, typer.Argument(help="What to render: ecs, lambda, iam or container.")],
+    target: Annotated[str, typer.Argument(help="ecs, lambda, iam, container, dashboard or dashboard-container.")],
     form: Annotated[str, typer.Option("--format", help="cloudformation or terraform.")] = "cloudformation",
     service: Annotated[
         str | None, typer.Option("--service", help="Name of the service.", show_default="TOLLMETER_SERVICE")
     ] = None,
     bucket: Annotated[
         str | None,
-        typer.Option("--bucket", help="Bucket of the raw objects, below raw/.", show_default="TOLLMETER_RAW_URL"),
+        typer.Option(
+            "--bucket",
+            help="Bucket of the raw objects, below raw/, and of the lake, below lake/.",
+            show_default="TOLLMETER_RAW_URL, TOLLMETER_LAKE_URL",
+        ),
     ] = None,
     sinks: Annotated[
         str | None, typer.Option("--sinks", help="Sinks, separated by commas.", show_default="TOLLMETER_SINKS")
@@ -40,12 +45,14 @@ def render(
     tollmeter deploy render container > Dockerfile
     tollmeter deploy render ecs --service chat --bucket my-lake --sinks s3,cloudwatch_metrics,xray -o task.json
     tollmeter deploy render iam --format terraform --bucket my-lake --sinks s3
+    tollmeter deploy render dashboard-container > Dockerfile
+    TOLLMETER_AUTH_TENANT_CLAIM=custom:tenant tollmeter deploy render dashboard --bucket my-lake -o dashboard.json
     ```
     """
     from tollmeter.exporters import deploy as deploying
 
-    if target == _CONTAINER:
-        text = deploying.container_file()
+    if target in deploying.CONTAINERS:
+        text = deploying.container_file(target)
     else:
         raw_url = f"s3://{bucket}/raw" if bucket else None
         settings = Settings.load(service=service, raw_url=raw_url, sinks=_names(sinks))

@@ -71,14 +71,31 @@ class Deployment:
         """The prefix of the raw objects, with its slash; empty where they lie at the top."""
         return parse_url(self.settings.raw_url)[1]
 
+    @property
+    def lake_url(self) -> str:
+        """Where the lake is: as the settings say, else `lake/` in the bucket of the raw objects.
+
+        Raises:
+            SettingError: it is not on S3, and there is no bucket.
+        """
+        return self.settings.lake_url or f"s3://{self.bucket}/lake"
+
     def service_env(self) -> dict[str, str]:
         """What the service's environment gets besides its home and name."""
-        return self._told(_OF_SERVICE)
+        return self.told(_OF_SERVICE)
 
     def forwarder_env(self) -> dict[str, str]:
         """What the forwarder's environment gets besides its home and sinks."""
-        return self._told(("environment", *_OF_FORWARDER))
+        return self.told(("environment", *_OF_FORWARDER))
 
-    def _told(self, names: tuple[str, ...]) -> dict[str, str]:
+    def told(self, names: tuple[str, ...]) -> dict[str, str]:
+        """Some settings as environment variables, those alone that are not the default."""
         values = {name: getattr(self.settings, name) for name in names}
-        return {ROWS[name].env_names[0]: str(value) for name, value in values.items() if value != ROWS[name].default}
+        return {ROWS[name].env_names[0]: _text(value) for name, value in values.items() if value != ROWS[name].default}
+
+
+def _text(value: object) -> str:
+    """A value as the environment has it."""
+    if isinstance(value, dict):
+        return ",".join(f"{name}={each}" for name, each in value.items())
+    return ",".join(value) if isinstance(value, tuple) else str(value)

@@ -104,16 +104,20 @@ def _s3(deployment: Deployment) -> list[Statement]:
 
 
 def _kms(deployment: Deployment) -> list[Statement]:
-    key = deployment.settings.kms_key
+    # An upload in parts decrypts what it has when it is completed.
+    return with_key(deployment.settings.kms_key, "EncryptRawObjects", ["kms:GenerateDataKey", "kms:Decrypt"])
+
+
+def with_key(key: str, sid: str, actions: list[str]) -> list[Statement]:
+    """What may be done with a KMS key, by its ARN, id or alias; nothing where there is none."""
     if not key:
         return []
-    # An upload in parts decrypts what it has when it is completed.
-    actions, keys = ["kms:GenerateDataKey", "kms:Decrypt"], f"{_ARN}:kms:{_HERE}:key"
+    keys = f"{_ARN}:kms:{_HERE}:key"
     alias = key.partition("alias/")[2]
     if alias:  # a policy knows keys, and an alias as a condition alone
         condition = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": [f"alias/{alias}"]}}
-        return [allow("EncryptRawObjects", actions, [f"{keys}/*"], **condition)]
-    return [allow("EncryptRawObjects", actions, [key if key.startswith("arn:") else f"{keys}/{key}"])]
+        return [allow(sid, actions, [f"{keys}/*"], **condition)]
+    return [allow(sid, actions, [key if key.startswith("arn:") else f"{keys}/{key}"])]
 
 
 def _firehose(deployment: Deployment) -> list[Statement]:

@@ -1,7 +1,7 @@
 """A stack of resources, told once for CloudFormation and Terraform.
 
 Values that are looked up stand in text as `${Parameter}`, `${Resource.Arn}` and `${AWS::Region}`, CloudFormation's own
-way; Terraform's are made from them.
+way, and `${!aws:userid}` is what IAM looks up itself; Terraform's are made from them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, Final
 from tollmeter.exporters.deploy.hcl import Block, Encoded, Expression, document
 
 _LOOKED_UP: Final = re.compile(r"\$\{([A-Za-z0-9:.]+)\}")
+_LITERAL: Final = "${!"
 _PROVIDER: Final = Block(
     "terraform",
     (),
@@ -28,11 +29,15 @@ _PSEUDO: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A value that is given when the stack is made; one without a default must be."""
+    """A value that is given when the stack is made; one without a default must be.
+
+    `kind` is CloudFormation's type where it is neither text nor number, such as `List<AWS::EC2::Subnet::Id>`.
+    """
 
     name: str
     description: str
     default: str | int | None = None
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +128,13 @@ def _plain(value: Any) -> Any:
 
 
 def _parameter(each: Parameter) -> dict[str, Any]:
-    kind = "Number" if isinstance(each.default, int) else "String"
+    kind = each.kind or ("Number" if isinstance(each.default, int) else "String")
     return {"Type": kind, "Description": each.description} | ({} if each.default is None else {"Default": each.default})
 
 
 def _variable(each: Parameter) -> dict[str, Any]:
-    kind = Expression("number" if isinstance(each.default, int) else "string")
+    plain = "number" if isinstance(each.default, int) else "string"
+    kind = Expression(f"list({plain})" if each.kind.startswith("List<") else plain)
     return {"type": kind, "description": each.description} | ({} if each.default is None else {"default": each.default})
 
 
@@ -137,9 +143,12 @@ def _substituted(value: Any) -> Any:
         return {key: _substituted(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
         return [_substituted(each) for each in value]
-    if not isinstance(value, str) or not (found := _LOOKED_UP.findall(value)):
+    if not isinstance(value, str):
         return value
-    if value == f"${{{found[0]}}}":
+    found = _LOOKED_UP.findall(value)
+    if not found and _LITERAL not in value:
+        return value
+    if found and value == f"${{{found[0]}}}":
         owner, _, attribute = found[0].partition(".")
         return {"Fn::GetAtt": [owner, attribute]} if attribute else {"Ref": found[0]}
     return {"Fn::Sub": value}
@@ -163,7 +172,7 @@ def _expression(text: str, kinds: dict[str, str]) -> str:
     whole = _LOOKED_UP.fullmatch(text)
     if whole:
         return Expression(_reference(whole[1], kinds))
-    return _LOOKED_UP.sub(lambda found: f"${{{_reference(found[1], kinds)}}}", text)
+    return _LOOKED_UP.sub(lambda found: f"${{{_reference(found[1], kinds)}}}", text).replace(_LITERAL, "$${")
 
 
 def _reference(name: str, kinds: dict[str, str]) -> str:
@@ -171,8 +180,9 @@ def _reference(name: str, kinds: dict[str, str]) -> str:
         return _PSEUDO[name]
     owner, _, attribute = name.partition(".")
     if owner in kinds:
-        # A resource has one ARN, whatever CloudFormation calls it; without an attribute its name is meant.
-        return f"{kinds[owner]}.{snake(owner)}.{'arn' if attribute.endswith('Arn') else 'name'}"
+        # A resource has one ARN and one id, whatever CloudFormation calls them; without an attribute its name is meant.
+        meant = "arn" if attribute.endswith("Arn") else "id" if attribute.endswith("Id") else snake(attribute) or "name"
+        return f"{kinds[owner]}.{snake(owner)}.{meant}"
     return f"var.{snake(owner)}"
 
 
