@@ -27,7 +27,7 @@ from tollmeter.sql.catalog import NAMESPACE, open_catalog
 
 pytestmark = pytest.mark.browser
 
-PATIENCE_SECONDS = 40
+PATIENCE_SECONDS = 120
 
 
 def _load(name: str) -> Any:
@@ -225,5 +225,5 @@ def test_assets_are_compressed_and_kept_and_the_page_forbids_other_hosts(served:
     with urlopen(asked) as answer:
         assert answer.headers["Content-Encoding"] == "gzip"
         assert "immutable" in answer.headers["Cache-Control"]
-    with urlopen(f"{url}health") as answer:
-        assert answer.read() == b"OK"
+    with urlopen(f"{url}livez") as answer:
+        assert answer.read() == b"ok\n"

@@ -166,8 +166,8 @@ def test_the_container_file_is_of_this_version_and_runs_as_the_user_of_the_task(
 
 
 def dashboard(**more: Any) -> dict[str, Any]:
-    template: dict[str, Any] = json.loads(render("dashboard", "cloudformation", Deployment(settings("raw", **more))))
-    return template["Resources"]
+    template = json.loads(render("dashboard", "cloudformation", Deployment(settings("raw", **more))))
+    return dict(template["Resources"])
 
 
 def permitted(**more: Any) -> dict[str, set[str]]:

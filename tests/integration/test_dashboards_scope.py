@@ -20,6 +20,7 @@ from tollmeter.model.errors import CancelledError, QueryError
 from tollmeter.model.home import Home
 from tollmeter.model.settings import Settings
 from tollmeter.sql.cancelling import Cancel
+from tollmeter.sql.duckdb_engine import DuckDBEngine
 from tollmeter.sql.named import load, names, parse
 from tollmeter.sql.scoping import scoped
 
@@ -127,6 +128,29 @@ def test_a_commit_makes_the_next_question_new(home: Home) -> None:
     assert calls() == 10, "the lake was looked at a moment ago"
     now[0] = 2.5
     assert calls() == 15
+
+
+def test_an_engine_that_fails_is_opened_anew_and_asked_once_more_but_not_at_each_failure(home: Home) -> None:
+    lakes.fill(home, NOW, calls=10, hours=1)
+    now = [0.0]
+    lake = Lake(home, Settings.load({}), clock=lambda: now[0])
+
+    def count(number: int) -> Any:
+        return lake.run(LOCAL, text(f"SELECT COUNT(*) + {number} AS n FROM llm_calls")).to_pylist()[0]["n"]
+
+    assert count(0) == 10
+    first = lake._engine
+    assert isinstance(first, DuckDBEngine)
+    first._connection.close()
+    with pytest.raises(QueryError):
+        count(1)
+    now[0] = 11.0
+    assert count(1) == 11
+    second = lake._engine
+    assert second is not first
+    with pytest.raises(QueryError):
+        lake.run(LOCAL, text("SELECT nowhere FROM llm_calls"))
+    assert lake._engine is second, "it was opened just now"
 
 
 def test_a_question_that_runs_is_ended_by_its_asker_alone(lake: Lake) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gc
 import math
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -17,15 +19,17 @@ from redshift_double import RedshiftDouble
 from redshift_lake import copy_to, filled_home, settings
 
 from tollmeter.model.derived import value_of
-from tollmeter.model.errors import QueryError, TransientError, UsageError
+from tollmeter.model.errors import CancelledError, QueryError, TransientError, UsageError
 from tollmeter.model.home import Home
 from tollmeter.model.settings import Settings
+from tollmeter.sql.cancelling import Cancel
 from tollmeter.sql.deploy import run_steps, steps_of
 from tollmeter.sql.engine import Engine, open_engine, open_remote
 from tollmeter.sql.lake_views import TABLES
-from tollmeter.sql.named import load, names
+from tollmeter.sql.named import load, names, parse
 from tollmeter.sql.redshift_data_engine import RedshiftDataEngine
 from tollmeter.sql.remote import RemoteEngine
+from tollmeter.sql.scoping import scoped
 from tollmeter.sql.templates import template
 
 SPAN = {"since": "2020-01-01", "until": "2100-01-01"}
@@ -244,6 +248,83 @@ def test_threads_share_a_connection(driver: RemoteEngine) -> None:
     with ThreadPoolExecutor(8) as pool:
         found = pool.map(lambda n: driver.execute("SELECT CAST(:n AS BIGINT) AS n", {"n": n}).to_pylist(), range(50))
         assert list(found) == [[{"n": n}] for n in range(50)]
+
+
+def test_a_few_connections_serve_many_threads_and_one_that_broke_is_not_lent_again(
+    deployed: tuple[Home, RedshiftDouble],
+) -> None:
+    with open_remote("redshift", settings(deployed[1]), statements=3) as engine, ThreadPoolExecutor(8) as pool:
+        pids = set(pool.map(lambda _: str(engine.execute("SELECT pg_backend_pid() AS n").to_pylist()), range(40)))
+        assert len(pids) <= 3
+        for pid in pids:
+            number = "".join(filter(str.isdigit, pid))
+            deployed[1].psql(f"SELECT pg_terminate_backend({number})")
+        with pytest.raises(TransientError, match="connection to Redshift was lost"):
+            engine.execute("SELECT 1")
+        assert engine.execute("SELECT 1 AS one").to_pylist() == [{"one": 1}]
+
+
+CROSS = ", ".join(f"llm_calls AS c{index}" for index in range(6))
+LONG = parse(f"-- name: long\n-- purpose: takes for ever\n-- columns: n\nSELECT COUNT(*) AS n FROM {CROSS}")
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_statement_is_cancelled_where_it_runs_and_the_connection_serves_on(
+    deployed: tuple[Home, RedshiftDouble],
+) -> None:
+    watching = (
+        "SELECT pid FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid() AND query LIKE :text"
+    )
+    with (
+        open_remote("redshift", settings(deployed[1])) as engine,
+        open_remote("redshift", settings(deployed[1])) as seen,
+    ):
+        cancel = Cancel()
+
+        def is_running() -> bool:
+            return bool(seen.execute(watching, {"text": "%llm_calls AS c5%"}).num_rows)
+
+        with ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(engine.run, LONG, {}, cancel)
+            until(is_running)
+            cancel.now()
+            with pytest.raises(CancelledError):
+                asked.result(60)
+        assert not is_running()
+        assert engine.execute("SELECT 1 AS one").to_pylist() == [{"one": 1}]
+        with pytest.raises(CancelledError):
+            engine.run(LONG, {}, cancel)
+
+
+def test_a_statement_of_the_data_api_is_cancelled_where_it_runs(api: DataApi) -> None:
+    api.hangs, cancel = True, Cancel()
+    with over_http(time.sleep) as engine, ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(engine.run, LONG, {}, cancel)
+        until(lambda: bool(api.statements))
+        cancel.now()
+        with pytest.raises(CancelledError):
+            asked.result(60)
+        assert api.cancelled == list(api.statements)
+        with pytest.raises(CancelledError):
+            engine.run(LONG, {}, cancel)
+    assert len(api.statements) == 1
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_query_of_some_tenants_gives_the_same_rows_as_on_duckdb(
+    local: Engine, driver: RemoteEngine, name: str
+) -> None:
+    query = load(name)
+    text, tenants = scoped(query.sql, ["acme", "globex"])
+    values = query.bind(arguments(name, local)) | tenants
+    narrowed = replace(query, sql=text)
+    same(driver.run(narrowed, values).to_pylist(), local.run(narrowed, values).to_pylist())
 
 
 def test_deploying_again_changes_nothing_and_makes_no_role_twice(deployed: tuple[Home, RedshiftDouble]) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tollmeter.dashboards.access.viewer import Viewer
 from tollmeter.dashboards.answers import Answers
-from tollmeter.model.errors import CancelledError, DataError, QueryError, UsageError
+from tollmeter.model.errors import CancelledError, DataError, QueryError, TransientError, UsageError
 from tollmeter.model.names import TABLE_LLM_CALLS
 from tollmeter.model.settings import Settings
 from tollmeter.sql.cancelling import Cancel
@@ -102,6 +102,7 @@ class Lake:
             UnknownNameError: there is no query, or no parameter, of that name.
             SettingError: a parameter has a value of the wrong type.
             QueryError: it cannot be run.
+            TransientError: the connection was lost, or the engine is busy, twice.
             CancelledError: the block of `cancellable` that asks was cancelled.
         """
         return self.run(viewer, load(name), **params)
@@ -160,9 +161,13 @@ class Lake:
         with self._watched():
             try:
                 answer = engine.run(query, values, cancel)
+            except TransientError:
+                answer = engine.run(query, values, cancel)
             except QueryError:
-                self._forget(engine)
-                raise
+                anew = self._reopened(engine)
+                if anew is None:
+                    raise
+                answer = anew.run(query, values, cancel)
         self._answered()
         return answer
 
@@ -225,12 +230,17 @@ class Lake:
         self._catalog = self._catalog or open_catalog(self._home)
         return snapshot_of(self._catalog)
 
-    def _forget(self, engine: Engine) -> None:
-        """After a failure the next question opens an engine anew, whatever state this one was left in; not too often.
+    def _reopened(self, failed: Engine) -> Engine | None:
+        """Another engine to ask once more after a failure; None where that would be no use, or was done just now.
 
-        What others still ask of it goes on: it is not closed.
+        An embedded engine holds credentials of S3 that expire, and paths of files that a vacuum removes. What others
+        still ask of it goes on: it is not closed.
         """
+        if not failed.snapshot:
+            return None
         with self._lock:
-            is_embedded = bool(engine.snapshot)
-            if self._engine is engine and is_embedded and self._clock() - self._opened_at >= _REOPEN_S:
+            if self._engine is failed:
+                if self._clock() - self._opened_at < _REOPEN_S:
+                    return None
                 self._engine = None
+            return self._opened()

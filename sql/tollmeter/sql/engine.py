@@ -41,6 +41,7 @@ class Engine(Protocol):
 
         Raises:
             QueryError: it cannot be parsed or run.
+            TransientError: the connection was lost, or the engine is busy.
             CancelledError: `cancel` was called, from another thread.
         """
         ...

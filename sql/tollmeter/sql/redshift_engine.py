@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
-from tollmeter.model.errors import MissingExtraError, QueryError, UsageError
+from tollmeter.model.errors import MissingExtraError, QueryError, TransientError, UsageError
 from tollmeter.sql.cancelling import stoppable
 from tollmeter.sql.redshift_pool import Pool
 from tollmeter.sql.remote import RemoteEngine
@@ -97,11 +97,13 @@ def _nothing() -> None:
 
 
 def _execute(cursor: Cursor, sql: str, params: dict[str, Any]) -> None:
-    from redshift_connector.error import Error
+    from redshift_connector.error import Error, InterfaceError, OperationalError
 
     cursor.paramstyle = "named"
     try:
         cursor.execute(sql, params)
+    except (InterfaceError, OperationalError, OSError) as error:
+        raise TransientError(f"the connection to Redshift was lost: {error}") from error
     except (Error, KeyError) as error:
         raise QueryError(f"{_told(error)}\nin: {sql}") from error
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from tollmeter.model.errors import QueryError
+from tollmeter.model.errors import CancelledError, QueryError
 
 if TYPE_CHECKING:
     from redshift_connector.core import Connection
@@ -25,36 +25,29 @@ class Pool:
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
-        """A connection for as long as the block runs; one whose server has gone is not lent again.
+        """A connection for as long as the block runs; one that was lost is not lent again, nor are those left idle.
 
         Raises:
             QueryError: the pool is closed, or the connection was refused.
         """
-        from redshift_connector.error import InterfaceError, OperationalError
-
         with self._room:
             lent = self._lent()
             try:
                 yield lent
-            except QueryError as error:
-                if isinstance(error.__cause__, InterfaceError | OperationalError | OSError):
-                    _close(lent)
-                else:
-                    self._back(lent)
+            except (QueryError, CancelledError):
+                self._back(lent)
                 raise
             except BaseException:
-                # What the server still does for it is not known.
-                _close(lent)
+                # Lost, or what the server still does for it is not known; what took this one took those beside it.
+                for one in (lent, *self._taken()):
+                    _close(one)
                 raise
-            else:
-                self._back(lent)
+            self._back(lent)
 
     def close(self) -> None:
         """Close those that are free, and the others as they come back; closing twice does nothing."""
-        with self._lock:
-            self._is_closed = True
-            free, self._free = self._free, []
-        for one in free:
+        self._is_closed = True
+        for one in self._taken():
             _close(one)
 
     def _lent(self) -> Connection:
@@ -64,6 +57,11 @@ class Pool:
             if self._free:
                 return self._free.pop()
         return self._connect()
+
+    def _taken(self) -> list[Connection]:
+        with self._lock:
+            free, self._free = self._free, []
+        return free
 
     def _back(self, lent: Connection) -> None:
         with self._lock:

@@ -48,6 +48,7 @@ class RemoteEngine(ABC):
 
         Raises:
             QueryError: it cannot be parsed or run, took too long, or does not give what its header tells.
+            TransientError: the connection was lost, or Redshift is busy.
             CancelledError: `cancel` was called, from another thread.
         """
         return as_told(self._run(self._placed(query.sql), dict(values), cancel), query.columns)
