@@ -139,6 +139,21 @@ def test_the_proof_finds_what_is_left(filled: Home) -> None:
     assert (report.rows, report.raw_lines, report.is_gone) == ({"llm_calls": 1}, 1, True)
 
 
+def test_folders_that_a_run_has_read_are_reached(home: Home, tmp_path: Path) -> None:
+    elsewhere = Home(tmp_path / "elsewhere")
+    kept = put(elsewhere, "kept.jsonl", call(1, ANN.value), call(2, "bob"))
+    gone = put(elsewhere, "gone.jsonl.gz", call(3, ANN.value))
+    hour = elsewhere.raw / "dt=2026-11-02" / "hour=07" / "a.jsonl"
+    hour.parent.mkdir(parents=True)
+    hour.write_bytes(call(4, "bob") + call(5, ANN.value))
+    scope = etl.Scope((str(elsewhere.raw),))
+    assert etl.run(home, settings=SETTINGS, scope=scope).landed == 5
+    report = etl.forget(home, ANN, settings=SETTINGS)
+    assert (report.raw_objects, report.raw_lines, report.found) == (3, 3, [])
+    assert (kept.read_bytes(), gone.exists(), hour.read_bytes()) == (call(2, "bob"), False, call(4, "bob"))
+    assert etl.run(home, settings=SETTINGS, scope=scope).objects == 0
+
+
 def test_a_tenant_and_the_command(filled: Home) -> None:
     at = ["--home", str(filled.path), "--tenant-id", "acme"]
     dry = CliRunner().invoke(app, ["etl", "forget", *at, "--dry-run", "--json"])

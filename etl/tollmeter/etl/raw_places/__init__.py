@@ -58,6 +58,8 @@ def _folders(home: Home, ledger: Ledger) -> Iterator[RawPlace]:
     """Folders elsewhere, whose keys are whole paths."""
     for root in _outermost(root for root in ledger.hour_roots() if root.startswith("/")):
         yield FolderRaw(home, root, only_hours=True)
+    if named := [key for key in ledger.objects if key.startswith("/") and not hour_of(key)]:
+        yield FolderRaw(home, "/", keys=named)
 
 
 def _outermost(roots: Iterator[str]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -16,14 +17,20 @@ if TYPE_CHECKING:
 
 
 class FolderRaw:
-    """The files below a folder, without a name the home's own raw folder; with `only_hours` those of upload hours."""
+    """The files below a folder, without a name the home's own raw folder.
 
-    def __init__(self, home: Home, folder: str = "", *, only_hours: bool = False) -> None:
-        self._home, self._source, self._only_hours = home, FolderSource(home, folder, Span()), only_hours
+    With `keys` just those, with `only_hours` those that lie in upload hours.
+    """
+
+    def __init__(self, home: Home, folder: str = "", *, keys: Collection[str] = (), only_hours: bool = False) -> None:
+        self._home, self._source = home, FolderSource(home, folder, Span())
+        self._keys, self._only_hours = keys, only_hours
         self.name = self._source.name
 
     def objects(self) -> list[RawObject]:
         """All files that are not hidden."""
+        if self._keys:
+            return [each for key in sorted(self._keys) for each in self._source.object_at(self._home.raw / key)]
         found = self._source.find(Ledger(None)).objects
         return [each for each in found if not self._only_hours or hour_of(each.key)]
 

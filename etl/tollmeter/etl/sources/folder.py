@@ -51,7 +51,7 @@ class FolderSource:
             below[:] = [name for name in below if not name.startswith(".") and self._is_due(place / name, ledger)]
             for name in names:
                 if not name.startswith("."):
-                    yield from self._object(place / name)
+                    yield from self.object_at(place / name)
 
     def _is_due(self, folder: Path, ledger: Ledger) -> bool:
         """Whether a folder may hold what is new; only one of a whole hour can be left out."""
@@ -65,7 +65,8 @@ class FolderSource:
         has_changed = _moment(folder.stat().st_ctime_ns) >= at
         return self._span.holds(key) if has_changed else self._span.from_hour(since).holds(key)
 
-    def _object(self, path: Path) -> Iterator[RawObject]:
+    def object_at(self, path: Path) -> Iterator[RawObject]:
+        """The object that a file is, where it is there and in the span."""
         try:
             found = path.stat()
         except FileNotFoundError:
