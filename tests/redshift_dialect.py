@@ -40,6 +40,7 @@ FUNCTIONS: dict[str, str] = {
     "DATE_TRUNC": "r_DATE_TRUNC.html",
     "EXP": "r_EXP.html",
     "EXTRACT": "r_EXTRACT_function.html",
+    "FLOOR": "r_CEIL_FLOOR.html",
     "GREATEST": "r_GREATEST_LEAST.html",
     "LENGTH": "r_LENGTH.html",
     "LN": "r_LN.html",

@@ -29,6 +29,7 @@ from tollmeter.model.values import (
     SECONDS,
     STATSD,
     STYLES,
+    TAG,
     TEXT,
     USD,
     ZONE,
@@ -331,6 +332,16 @@ class Settings:
     dashboard_cache_bytes: int = _row(256 << 20, BYTES, "memory that answers kept by the dashboard may take")
     dashboard_cache_age_s: float = _row(
         3600.0, SECONDS, "an answer kept by the dashboard is asked anew at this age, even where the lake is the same"
+    )
+    slo_target: float = _row(
+        0.995,
+        RATIO,
+        "share of requests that shall not be answered with 5xx; the dashboard's error budget is of 30 days",
+    )
+    business_event_tag: str = _row(
+        "",
+        TAG,
+        "tag of requests that names the business event they ended in: the dashboard tells what one of each costs",
     )
     dashboard_stale_s: float = _row(
         60.0,

@@ -121,6 +121,12 @@ def _styles(value: str) -> tuple[str, ...]:
     return () if value.strip().lower() == "none" else tuple(known[name.lower()] for name in _names(value))
 
 
+def _tag(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_.-]*", value):
+        raise ValueError(value)
+    return value
+
+
 def _statsd(value: str) -> str:
     if not re.fullmatch(STATSD_RULE, value):
         raise ValueError(value)
@@ -146,6 +152,7 @@ def _text_of_pairs(value: dict[str, str]) -> str:
 
 
 TEXT: Final = Kind(str, "text")
+TAG: Final = Kind(_tag, "letters, digits, dot, hyphen and underscore")
 BOOL: Final = Kind(_bool, "true or false")
 SECONDS: Final = Kind(_positive, "a positive number of seconds")
 MILLIS: Final = Kind(_positive, "a positive number of milliseconds")

@@ -13,6 +13,7 @@ _MS: Final = {
         " : d3.format('.2f')(params.value / 1000) + ' s'"
     )
 }
+_RATE: Final = {"function": "params.value == null ? '—' : d3.format('.1f')(params.value)"}
 _THEME: Final = {
     "function": (
         "themeQuartz.withParams({backgroundColor: 'var(--tm-card)', foregroundColor: 'var(--mantine-color-text)',"
@@ -115,3 +116,22 @@ def money(field: str, title: str, width: int = 115, **more: Any) -> Column:
     shown = {"function": f"params.data && params.data.{field}_text || '—'"}
     column = {"field": field, "headerName": title, "minWidth": width, "valueFormatter": shown}
     return _NUMBER | column | {"tooltipField": f"{field}_exact"} | more
+
+
+def rate(field: str, title: str, width: int = 100, **more: Any) -> Column:
+    """A number with one decimal."""
+    return _NUMBER | {"field": field, "headerName": title, "minWidth": width, "valueFormatter": _RATE} | more
+
+
+def change(field: str, title: str, width: int = 105, **more: Any) -> Column:
+    """A change, coloured by whether it is good news (`prepare.cells.change`)."""
+    shown = {"function": f"params.data && params.data.{field}_text || '—'"}
+    rules = {f"tm-{tone}": f"params.data && params.data.{field}_tone === '{tone}'" for tone in ("good", "bad")}
+    column = {"field": field, "headerName": title, "minWidth": width, "valueFormatter": shown, "cellClassRules": rules}
+    return _NUMBER | column | more
+
+
+def trend(field: str, title: str, width: int = 150, **more: Any) -> Column:
+    """A small line of the values in a list; None is a gap."""
+    column = {"field": field, "headerName": title, "minWidth": width, "sortable": False, "filter": False}
+    return column | {"cellRenderer": "TollmeterTrend", "cellDataType": False} | more

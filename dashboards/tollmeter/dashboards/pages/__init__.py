@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from tollmeter.dashboards.pages import calls, change, overview, sessions
+from tollmeter.dashboards.pages import calls, change, cost, errors, latency, overview, sessions
 from tollmeter.dashboards.wire import Page
 
-PAGES: Final[tuple[Page, ...]] = (overview.PAGE, change.PAGE, sessions.PAGE, calls.PAGE)
+PAGES: Final[tuple[Page, ...]] = (
+    overview.PAGE,
+    cost.PAGE,
+    change.PAGE,
+    latency.PAGE,
+    errors.PAGE,
+    sessions.PAGE,
+    calls.PAGE,
+)
 
 
 def page_at(pathname: str | None) -> Page | None:
