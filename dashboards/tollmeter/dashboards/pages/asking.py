@@ -7,8 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tollmeter.dashboards.dimensions import dimension
-from tollmeter.dashboards.prepare.colours import Palette, palette
-from tollmeter.dashboards.queries import overview
 from tollmeter.dashboards.queries.cube import Ask, Sums, sums
 from tollmeter.dashboards.queries.plan import plan_sums
 
@@ -42,11 +40,6 @@ def with_requests(ask: Ask) -> Ask:
     """The same by the hour where days do not know what became of requests, nor of limits."""
     source = plan_sums(ask.window, ask.grain, ask.asked(), ask.viewer).source
     return replace(ask, bucket="hour") if source in ("days", "sessions") else ask
-
-
-def palette_of(asked: Asked, name: str) -> Palette:
-    """The colours of a dimension's values."""
-    return palette(overview.values(asked.lake, asked.viewer, name))
 
 
 def filtering(asked: Asked, name: str) -> Callable[[str], str]:

@@ -16,7 +16,6 @@ from tollmeter.dashboards.pages.asking import (
     earlier,
     filtering,
     grouped_by,
-    palette_of,
     whole,
 )
 from tollmeter.dashboards.prepare import caching, spending, token_parts, units
@@ -89,7 +88,7 @@ def _spend(asked: Asked) -> Shown:
     found, before = sums(asked.lake, ask), compared(asked, ask)
     old = (points(before[0], "cost_usd"), before[1]) if before else None
     chart = stacked(
-        points(found, "cost_usd"), asked.window, palette_of(asked, group), units.MONEY, dimension=group, before=old,
+        points(found, "cost_usd"), asked.window, asked.palette(group), units.MONEY, dimension=group, before=old,
         found=found.values_found,
     )  # fmt: skip
     label = f"Spend over time by {grouped_by(asked).lower() or 'nothing'}"

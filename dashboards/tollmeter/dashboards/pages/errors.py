@@ -13,7 +13,6 @@ from tollmeter.dashboards.pages.asking import (
     earlier,
     filtering,
     grouped_by,
-    palette_of,
     whole,
     with_requests,
 )
@@ -85,7 +84,7 @@ def _types(asked: Asked) -> Shown:
     found = sums(asked.lake, ask)
     if not found.rows:
         return Shown(notices.nothing_here("No call failed."))
-    chart = failures.types_chart(found, asked.window, palette_of(asked, "error_type"), compared(asked, ask))
+    chart = failures.types_chart(found, asked.window, asked.palette("error_type"), compared(asked, ask))
     return Shown(
         graph("errors-types-chart", time.bars(chart), "Failed calls over time by type of error"), chart.caption
     )
@@ -94,14 +93,14 @@ def _types(asked: Asked) -> Shown:
 def _rates(asked: Asked) -> Shown:
     group = asked.selection.group
     found = sums(asked.lake, ask_of(asked, rank="errors", top=_LINES))
-    chart = failures.rates_chart(found, asked.window, palette_of(asked, group), group)
+    chart = failures.rates_chart(found, asked.window, asked.palette(group), group)
     label = f"Share of calls that failed over time by {grouped_by(asked).lower() or 'nothing'}"
     return Shown(graph("errors-rates-chart", time.lines(chart), label), chart.caption)
 
 
 def _headroom(asked: Asked) -> Shown:
     found = sums(asked.lake, with_requests(ask_of(asked, group="provider")))
-    chart = failures.headroom_chart(found, asked.window, palette_of(asked, "provider"))
+    chart = failures.headroom_chart(found, asked.window, asked.palette("provider"))
     if not chart.series:
         return Shown(notices.nothing_here("No call told of a rate limit."))
     label = "Largest share of a provider's rate limit that was used, over time"

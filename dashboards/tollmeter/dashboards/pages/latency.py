@@ -9,7 +9,7 @@ from tollmeter.dashboards.components.graph import graph
 from tollmeter.dashboards.components.switch import switch
 from tollmeter.dashboards.figures import heat as figures
 from tollmeter.dashboards.figures import time
-from tollmeter.dashboards.pages.asking import ask_of, filtering, grouped_by, palette_of, whole
+from tollmeter.dashboards.pages.asking import ask_of, filtering, grouped_by, whole
 from tollmeter.dashboards.prepare import heat, latencies
 from tollmeter.dashboards.prepare.latencies import DEFAULT_METRIC, METRICS, Metric
 from tollmeter.dashboards.queries.cube import Quantiles, quantiles
@@ -106,7 +106,7 @@ def _groups(asked: Asked) -> Shown:
     found = quantiles(asked.lake, ask_of(asked, top=_LINES), metric.name)
     if not found.rows:
         return _nothing(asked)
-    chart = latencies.by_group(metric, found, asked.window, palette_of(asked, group), group)
+    chart = latencies.by_group(metric, found, asked.window, asked.palette(group), group)
     label = f"{metric.label}: p95 over time by {grouped_by(asked).lower()}"
     return Shown(graph("latency-groups-chart", time.lines(chart), label), chart.caption)
 

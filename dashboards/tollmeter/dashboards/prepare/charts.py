@@ -23,7 +23,7 @@ from tollmeter.dashboards.window import Window
 
 TOP: Final = 9
 TOTAL: Final = "total"
-_HOVER: Final = {"minute": "%Y-%m-%d %H:%M", "hour": "%Y-%m-%d %H:%M", "day": "%Y-%m-%d", "month": "%Y-%m"}
+HOVER: Final = {"minute": "%Y-%m-%d %H:%M", "hour": "%Y-%m-%d %H:%M", "day": "%Y-%m-%d", "month": "%Y-%m"}
 
 
 class Point(NamedTuple):
@@ -192,7 +192,7 @@ def _chart(
     span: Window, series: Sequence[Series], caption: str, unit: Unit, *, before: tuple[Series, ...], dimension: str
 ) -> Chart:
     starts = tuple(span.local(start) for start in span.starts())
-    return Chart(starts, _HOVER[span.bucket], tuple(series), span.filling(), caption, unit, before, dimension)
+    return Chart(starts, HOVER[span.bucket], tuple(series), span.filling(), caption, unit, before, dimension)
 
 
 def _totals(points: Iterable[Point]) -> dict[str | None, Decimal | int]:
