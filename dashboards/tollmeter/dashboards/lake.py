@@ -91,6 +91,11 @@ class Lake:
         self._answered()
 
     @property
+    def home(self) -> Home:
+        """The home it was opened on."""
+        return self._home
+
+    @property
     def settings(self) -> Settings:
         """The settings it was opened with."""
         return self._settings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tollmeter.dashboards.pages import calls, change, cost, errors, latency, overview, sessions
+from tollmeter.dashboards.pages import calls, change, cost, errors, experiments, health, latency, overview, sessions
 from tollmeter.dashboards.wire import Page
 
 PAGES: Final[tuple[Page, ...]] = (
@@ -13,8 +13,10 @@ PAGES: Final[tuple[Page, ...]] = (
     change.PAGE,
     latency.PAGE,
     errors.PAGE,
+    experiments.PAGE,
     sessions.PAGE,
     calls.PAGE,
+    health.PAGE,
 )
 
 

@@ -24,6 +24,7 @@ GUESSED: Final = (0.05, 0.20)
 FILES_PER_DAY: Final = 24
 SMALL_BYTES: Final = 64 << 20
 
+_WHOLE: Final = "all"
 _DROPPED: Final = "tollmeter.dropped_"
 _MINUTE: Final = 60
 _HOUR: Final = 3600
@@ -130,7 +131,7 @@ def _runs(found: Health, component: str, title: str, key: str, rule: str) -> Sta
     told = sum(one.runs for one in found.totals if one.metric == "tollmeter.runs" and one.component == component)
     names = ", ".join(f"{one.sink or component}: {one.error_type or 'failed'}" for one in failing)
     detail = f"failing now: {names}" if failing else f"{formats.count(failed)} failed"
-    return State(key, title, light, f"{formats.count(max(told, len(mine)))} reports", detail, rule)
+    return State(key, title, light, formats.many(max(told, len(mine)), "report"), detail, rule)
 
 
 def _quarantine(found: Health, most: float) -> State:
@@ -139,8 +140,8 @@ def _quarantine(found: Health, most: float) -> State:
     read = found.total("tollmeter.lines_read")
     share = lines / read if read else float(bool(lines))
     light: Light = "red" if share > most else "amber" if lines else "green"
-    detail = f"of {formats.count(read)} lines read; {len(found.quarantined)} reasons"
-    return State("quarantine", "Quarantine", light, f"{formats.count(lines)} lines", detail, rule)
+    detail = f"of {formats.count(read)} lines read; {formats.many(len(found.quarantined), 'reason')}"
+    return State("quarantine", "Quarantine", light, formats.many(lines, "line"), detail, rule)
 
 
 def _losses(found: Health) -> State:
@@ -156,7 +157,7 @@ def _losses(found: Health) -> State:
         f"{formats.count(inside)} in services, {formats.count(sinks)} by sinks, {formats.count(doubt)} in doubt; "
         f"{formats.count(sampled)} left out by sampling"
     )
-    return State("losses", "Losses", light, f"{formats.count(lost)} events", detail, rule)
+    return State("losses", "Losses", light, formats.many(lost, "event"), detail, rule)
 
 
 def _duplicates(found: Health) -> State:
@@ -164,7 +165,7 @@ def _duplicates(found: Health) -> State:
     count, read = found.total("tollmeter.duplicates"), found.total("tollmeter.lines_read")
     light: Light = "amber" if read and count / read > DUPLICATES_AMBER else "green"
     detail = f"of {formats.count(read)} lines read; none of them landed twice"
-    return State("duplicates", "Duplicates", light, f"{formats.count(count)} lines", detail, rule)
+    return State("duplicates", "Duplicates", light, formats.many(count, "line"), detail, rule)
 
 
 def _unpriced(found: Health) -> State:
@@ -192,7 +193,7 @@ def _inconsistent(found: Health) -> State:
     count, calls = _counted(found, lambda one: one.inconsistent_calls)
     light: Light = "none" if not calls else "amber" if count else "green"
     return State(
-        "inconsistent", "Inconsistent usage", light, f"{formats.count(count)} calls", "their cost is unknown", rule
+        "inconsistent", "Inconsistent usage", light, formats.many(count, "call"), "their cost is unknown", rule
     )
 
 
@@ -200,7 +201,10 @@ def _simulated(found: Health) -> State:
     rule = "amber where any call of the span carries the tag tollmeter.simulated"
     light: Light = "amber" if found.simulated else "green"
     value = "some made up" if found.simulated else "none made up"
-    detail = f"made up: {', '.join(found.simulated)}" if found.simulated else "no call says it was made up"
+    parts = ", ".join(name for name in found.simulated if name != _WHOLE)
+    whole = "some calls are made up as a whole" if _WHOLE in found.simulated else ""
+    said = "; ".join(part for part in (whole, f"of others: {parts}" if parts and whole else parts) if part)
+    detail = said or "no call says it was made up"
     return State("simulated", "Simulated data", light, value, detail, rule)
 
 

@@ -27,8 +27,16 @@ OVERLAP_FROM: Final = 0.01
 """Above this share of users in more than one variant the reader is warned: what they saw of one colours the other."""
 _PERCENT: Final = 100
 _SCORE: Final = "score "
-_NOT_NAMED: Final = "(not set)"
+NOT_NAMED: Final = "(not set)"
 _DIGITS: Final = 3
+_NOT_TOLD: Final = ("tokens", "ttft_ms")
+"""Measures that stand in the table and not in the sentence: they say why, not whether it is worth it."""
+_UNDECIDED: Final = {
+    "no different": "{} no different",
+    "not told apart": "{} not told apart yet",
+    "too few": "too few calls to tell {}",
+    "cannot": "nothing known of {}",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +50,7 @@ class Measure:
     text: Callable[[float], str]
     lower_word: str
     higher_word: str
+    verb: Literal["is", "has"] = "has"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +99,8 @@ def _number(value: float) -> str:
 
 
 MEASURES: Final = (
-    Measure("cost_usd", "Cost per call", "mean", "lower", _money, "cheaper", "dearer"),
-    Measure("latency_ms", "Latency, mean", "mean", "lower", formats.duration, "faster", "slower"),
+    Measure("cost_usd", "Cost per call", "mean", "lower", _money, "cheaper", "dearer", "is"),
+    Measure("latency_ms", "Latency, mean", "mean", "lower", formats.duration, "faster", "slower", "is"),
     Measure("ttft_ms", "First token, mean", "mean", "lower", formats.duration, "faster to the first token", "slower to the first token"),  # noqa: E501 - a table: one row, one line
     Measure("tokens", "Tokens per call", "mean", "neither", _number, "fewer tokens", "more tokens"),
     Measure("error", "Error rate", "rate", "lower", _percent, "fewer errors", "more errors"),
@@ -101,7 +110,7 @@ MEASURES: Final = (
 def table(variants: Sequence[Variant], baseline: str = "") -> Table:
     """All measures of some variants; the baseline, else the first by name, is what the others are held against."""
     ordered = sorted(variants, key=lambda one: (one.totals.variant != baseline, one.totals.variant))
-    names = tuple(one.totals.variant or _NOT_NAMED for one in ordered)
+    names = tuple(one.totals.variant or NOT_NAMED for one in ordered)
     scores = sorted({key for one in ordered for key in one.samples if key.startswith(_SCORE)})
     measures = (*MEASURES, *(_score(key) for key in scores))
     lines = tuple(_line(measure, ordered) for measure in measures if any(measure.key in one.samples for one in ordered))
@@ -184,21 +193,15 @@ def _sentences(names: Sequence[str], lines: Sequence[Line]) -> tuple[str, ...]:
     """What each variant is against the first: differences first, what is no different after them."""
     made = []
     for index, name in enumerate(names[1:]):
-        told = [(line.measure, line.verdicts[index]) for line in lines if line.measure.key not in ("tokens", "ttft_ms")]
-        clear = [
-            verdict for _, verdict in told if not verdict.startswith(("no different", "not told", "too few", "cannot"))
-        ]
-        same = [_noun(measure) for measure, verdict in told if verdict.startswith("no different")]
-        open_ = [_noun(measure) for measure, verdict in told if verdict.startswith("not told")]
-        thin = [_noun(measure) for measure, verdict in told if verdict.startswith(("too few", "cannot"))]
-        parts = [
-            f"{name} is {', '.join(clear)}" if clear else "",
-            f"{_and(same)} no different" if same else "",
-            f"{_and(open_)} not told apart yet" if open_ else "",
-            f"too few calls to tell {_and(thin)}" if thin else "",
-        ]
-        text = "; ".join(part for part in parts if part)
-        made.append(text if clear else f"{name} against {names[0]}: {text}")
+        told = [(line.measure, line.verdicts[index]) for line in lines if line.measure.key not in _NOT_TOLD]
+        by_state: dict[str, list[str]] = {}
+        for measure, verdict in told:
+            state = next((start for start in _UNDECIDED if verdict.startswith(start)), "")
+            by_state.setdefault(state or measure.verb, []).append(_noun(measure) if state else verdict)
+        parts = [f"{verb} {_and(by_state[verb])}" for verb in ("is", "has") if verb in by_state]
+        clear = f"{name} {' and '.join(parts)}" if parts else f"{name} against {names[0]}"
+        rest = [words.format(_and(by_state[start])) for start, words in _UNDECIDED.items() if start in by_state]
+        made.append(f"{clear}{'; ' if parts and rest else ': ' if rest else ''}{'; '.join(rest)}")
     return tuple(made)
 
 
@@ -219,7 +222,7 @@ def _warnings(variants: Sequence[Variant]) -> tuple[str, ...]:
         worst = max(variants, key=lambda one: one.totals.shared_users)
         found.append(
             f"{formats.count(worst.totals.shared_users)} of {formats.count(worst.totals.users)} users of "
-            f"{worst.totals.variant or _NOT_NAMED} got another variant too: the variants are not independent groups"
+            f"{worst.totals.variant or NOT_NAMED} got another variant too: the variants are not independent groups"
         )
     if len(variants) == 1:
         found.append("only one variant had calls in this span: there is nothing to hold it against")
