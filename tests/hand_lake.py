@@ -85,4 +85,4 @@ def row_of(event: Event) -> dict[str, Any]:
 
 
 def _cell(value: Any) -> Any:
-    return json.dumps(value) if isinstance(value, dict | list) else value
+    return json.dumps(msgspec.to_builtins(value)) if isinstance(value, dict | list) else value

@@ -48,7 +48,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[Any]], label: str, number
                 html.Thead(html.Tr([cell(html.Th, index, name) for index, name in enumerate(head)])),
                 html.Tbody([html.Tr([cell(html.Td, index, one) for index, one in enumerate(row)]) for row in rows]),
             ],
-            className="tm-table",
+            className="tm-rows",
             **aria(label),
         ),
         className="tm-scroll",

@@ -115,7 +115,7 @@ def _calls(
         ),
         html.Tbody(rows),
     ]
-    table = html.Table(body, className="tm-table tm-story", **aria("Calls in order"))
+    table = html.Table(body, className="tm-rows tm-story", **aria("Calls in order"))
     return html.Div(table, className="tm-scroll", tabIndex=0)
 
 

@@ -29,7 +29,7 @@ def view(table: Table, heads: list[tuple[str, str]]) -> Any:
             html.Ul(sentences, className="tm-verdicts", id="experiments-verdicts") if sentences else None,
             *warnings,
             html.Div(
-                html.Table([head, body], className="tm-table tm-variants", **aria("Variants side by side")),
+                html.Table([head, body], className="tm-rows tm-variants", **aria("Variants side by side")),
                 className="tm-scroll",
                 tabIndex=0,
             ),
