@@ -103,6 +103,9 @@ def _asks(zone: str, seed: int) -> Iterator[Ask]:
         group = ["", *names][number % (len(names) + 1)]
         tenants = chance.choice([("x",), ("y", ""), ()]) if number % 5 == 4 else None
         yield Ask(span, Viewer("ada", tenants), group, _filters(chance, names), grain, top=chance.choice([2, 100]))
+    first = START.replace(tzinfo=None) + timedelta(hours=27.4)
+    span = Window(first, first + timedelta(hours=50.6), "hour", first + timedelta(hours=60), zone)
+    yield Ask(span, Viewer("ada", None), "route")
 
 
 def _filters(chance: random.Random, names: list[str]) -> Filters:
@@ -199,7 +202,7 @@ def test_sums_are_those_of_the_rows(lake: tuple[Seen, str]) -> None:
             assert (row.requests is None) == bool(ask.asked() & OF_CALLS)
         assert [row.bucket for row in found.rows] == sorted(row.bucket for row in found.rows)
     hours = {"hours"} if lake[1] == "America/New_York" else set()
-    assert sources == {"days", "sessions", "rows"} | hours
+    assert sources == {"days", "spend", "sessions", "rows"} | hours
 
 
 def _is_told(row: Sum, name: str, source: str) -> bool:
@@ -228,7 +231,7 @@ def test_percentiles_are_within_one_in_a_hundred_of_those_of_the_rows(lake: tupl
             for share, told in ((50, row.p50), (75, row.p75), (90, row.p90), (95, row.p95), (99, row.p99)):
                 exact = values[ceil(share * len(values) / 100) - 1]
                 assert told == pytest.approx(exact, rel=0.01), ask
-    assert sources == ({"hours", "rows"} if lake[1] == "America/New_York" else {"rows"})
+    assert sources == {"days", "rows"} | ({"hours"} if lake[1] == "America/New_York" else set())
 
 
 def _samples(measured: list[LlmCall | Request], ask: Ask, field: str) -> dict[tuple[datetime, str | None], list[float]]:

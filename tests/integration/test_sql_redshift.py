@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from itertools import product
 from typing import Any
 
 import pytest
@@ -106,6 +107,34 @@ def test_every_query_gives_the_same_rows_as_on_duckdb(local: Engine, driver: Rem
     assert found.schema.types == expected.schema.types
     assert expected.num_rows > 0
     same(found.to_pylist(), expected.to_pylist())
+
+
+CUT = {"since": "2026-11-01T21:30", "until": "2026-11-03T12:30"}
+HOURS = CUT | {"source": "hours", "since_whole": "2026-11-01T22:00", "until_whole": "2026-11-03T12:00"}
+DAYS = CUT | {"since_whole": "2026-11-02", "until_whole": "2026-11-03", "since_day": "2026-11-02",
+              "until_day": "2026-11-03"}  # fmt: skip
+BOTH = [
+    HOURS | {"bucket": "hour", "by": "route"},
+    HOURS | {"bucket": "month", "zone": "America/New_York", "by": "model", "top": 2},
+    DAYS | {"source": "days", "bucket": "day", "by": "model"},
+    DAYS | {"source": "days", "bucket": "all", "by": "none", "rows": "skipped"},
+    CUT | {"bucket": "day", "zone": "Asia/Kolkata", "hours_begin": "30", "by": "stream"},
+    CUT | {"bucket": "hour", "hours_begin": "45", "by": "none", "tenant": "\x1fzeta's\x1f\x1f"},
+]
+SUMS = [
+    DAYS | {"source": "spend", "bucket": "day", "by": "tenant", "top": 1, "rank": "tokens"},
+    DAYS | {"source": "sessions", "bucket": "all", "by": "session", "top": 3, "tenant": "\x1facme\x1f", "search": "S1"},
+    CUT | {"bucket": "minute", "by": "status", "requests": "skipped", "rank": "errors"},
+]
+
+
+@pytest.mark.parametrize(("name", "given"), [*product(("sums", "quantiles"), BOTH), *product(("sums",), SUMS)])
+def test_every_source_of_the_cube_gives_the_same_rows(
+    local: Engine, driver: RemoteEngine, name: str, given: dict[str, Any]
+) -> None:
+    expected = local.query(name, **given).to_pylist()
+    assert expected
+    same(driver.query(name, **given).to_pylist(), expected)
 
 
 def test_every_query_through_the_data_api_too(local: Engine, api: DataApi) -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -161,6 +162,47 @@ def test_days_of_tenants_and_of_sessions_in_the_reporting_time_zone(events: list
         rows = _rolled(table, events)
         found = {(row["event_date"], row["day"], *(row[name] for name in keys)): _of(row) for row in rows}
         assert found == {key: {n: v for n, v in sums.items() if n in rows[0]} for key, sums in expected.items()}
+
+
+@settings(max_examples=15, deadline=None)
+@given(_events)
+def test_days_of_calls_and_of_latency_in_the_reporting_time_zone(events: list[Event]) -> None:
+    keys = ("service", "environment", "route", "provider", "model", "status", "error_type")
+    served = [event for event in events if not isinstance(event, Run)]
+    expected = _grouped(served, partial(_day_place, keys), _day_sums)
+    rows = _rolled("rollup_calls_daily", events)
+    found = {(row["event_date"], row["day"], *(row[name] for name in keys)): _of_days(row) for row in rows}
+    assert found == expected
+    hours, days = _rolled("rollup_latency_hourly", events), _rolled("rollup_latency_daily", events)
+    places = ("metric", "event_date", "service", "environment", "route", "provider", "model", "bucket")
+    assert _counted(days, (*places, "day")).total() == sum(len(_samples(event)) for event in events)
+    assert _counted(days, places) == _counted(hours, places)
+    assert {row["day"] for row in days} == {_day(event) for event in events if _samples(event)}
+
+
+def _day_place(keys: Iterable[str], event: Event) -> tuple[Any, ...]:
+    known = ("service", "environment", "route") if isinstance(event, Request) else tuple(keys)
+    return _naive(event).date(), _day(event), *(_values(event, [name])[0] if name in known else None for name in keys)
+
+
+def _day_sums(events: list[Any]) -> dict[str, Any]:
+    served = _request_sums([one for one in events if isinstance(one, Request)])
+    calls = [one for one in events if isinstance(one, LlmCall)]
+    return _sums(calls) | {
+        "requests": served["requests"], "request_errors": served["errors"], "failed_requests": served["failures"],
+        "client_disconnects": served["client_disconnects"], "ratelimit_used_requests": _headroom(calls),
+    }  # fmt: skip
+
+
+def _of_days(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: row[name] for name in _day_sums([])}
+
+
+def _counted(rows: list[dict[str, Any]], names: Iterable[str]) -> Counter[tuple[Any, ...]]:
+    found: Counter[tuple[Any, ...]] = Counter()
+    for row in rows:
+        found[tuple(row[name] for name in names)] += row["count"]
+    return found
 
 
 @settings(max_examples=15, deadline=None)

@@ -1,7 +1,7 @@
 """Sums and percentiles of the lake by bucket of time and by one dimension, under any filters.
 
-Where they come from is chosen by what is asked (`plan`): hours, days or sessions of the rollups where those have the
-dimensions, rows for what lies before and after whole hours or days, and rows alone for all else.
+Where they come from is chosen by what is asked (`plan`): days or hours of the rollups where those have the dimensions,
+rows for what lies before and after whole days or hours, and rows alone for all else.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 Rank = Literal["cost", "calls", "tokens", "errors", "requests"]
 
 _OF_REQUESTS: Final = frozenset({"requests", "request_errors", "failed_requests", "client_disconnects"})
-_NOT_BY_DAY: Final = frozenset(
+_NOT_OF_SPEND: Final = frozenset(
     {"request_errors", "failed_requests", "client_disconnects", "ratelimit_used_requests", "ratelimit_used_tokens"}
 )
 _OF_SESSIONS: Final = frozenset(
@@ -173,7 +173,7 @@ def sums(lake: Lake, ask: Ask) -> Sums:
     plan = plan_sums(ask.window, ask.grain, ask.asked(), ask.viewer)
     counted = not ask.asked() & OF_CALLS
     given = _given(ask, plan) | {"rank": ask.rank, "search": ask.search}
-    given |= {"since_day": plan.since_day, "until_day": plan.until_day, "requests": "counted" if counted else "skipped"}
+    given |= {"requests": "counted" if counted else "skipped"}
     rows = lake.rows(ask.viewer, "sums", **given)
     known = _known(plan.source, counted=counted)
     found = tuple(Sum(bucket=_bucket(row, ask), name=row["name"], **_figures(row, known)) for row in rows)
@@ -193,7 +193,7 @@ def total(lake: Lake, ask: Ask) -> Figures:
 def quantiles(lake: Lake, ask: Ask, metric: str = METRIC_LATENCY) -> Quantiles:
     """Percentiles of a metric, by bucket and value.
 
-    `metric` is one of those that `rollup_latency_hourly` has: `llm.latency_ms`, `llm.ttft_ms`,
+    `metric` is one of those that the rollups of latency have: `llm.latency_ms`, `llm.ttft_ms`,
     `llm.output_tokens_per_s`, `http.duration_ms`. Requests have no model, so the last one has no rows where models are
     asked for.
 
@@ -237,8 +237,8 @@ def _figures(row: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]:
 def _known(source: Source, *, counted: bool) -> frozenset[str]:
     """The figures that a source has."""
     names = _OF_SESSIONS if source == "sessions" else frozenset(FIGURES)
-    if source == "days":
-        names -= _NOT_BY_DAY
+    if source == "spend":
+        names -= _NOT_OF_SPEND
     return names if counted else names - _OF_REQUESTS
 
 

@@ -11,7 +11,9 @@ from tollmeter.dashboards.dimensions import dimension
 from tollmeter.dashboards.window import day_start, to_local
 from tollmeter.model.names import (
     TABLE_ROLLUP_CALLS,
+    TABLE_ROLLUP_CALLS_DAILY,
     TABLE_ROLLUP_LATENCY,
+    TABLE_ROLLUP_LATENCY_DAILY,
     TABLE_ROLLUP_SESSIONS,
     TABLE_ROLLUP_SPEND,
 )
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from tollmeter.dashboards.selection import Filters
     from tollmeter.dashboards.window import Window
 
-Source = Literal["hours", "days", "sessions", "rows"]
+Source = Literal["hours", "days", "spend", "sessions", "rows"]
 Grain = Literal["all", "minute", "hour", "day", "month"]
 
 SEPARATOR: Final = "\x1f"
@@ -32,7 +34,11 @@ OF_CALLS: Final = frozenset({"model", "request_model", "provider", "status", "er
 
 _HOUR, _DAY, _MINUTE = timedelta(hours=1), timedelta(days=1), timedelta(minutes=1)
 _NEVER: Final = date(2200, 1, 1)
-_BY_DAY: Final[tuple[tuple[Source, str], ...]] = (("days", TABLE_ROLLUP_SPEND), ("sessions", TABLE_ROLLUP_SESSIONS))
+_OF_DAYS: Final = ("all", "day", "month")
+_WITH_TENANT: Final[tuple[tuple[Source, str], ...]] = (
+    ("spend", TABLE_ROLLUP_SPEND),
+    ("sessions", TABLE_ROLLUP_SESSIONS),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +54,7 @@ class Plan:
     def parameters(self, span: Window, grain: Grain) -> dict[str, object]:
         """The parameters that say so to a query."""
         whole = self.since_whole <= span.start and self.until_whole >= span.end
-        given: dict[str, object] = {
+        return {
             "source": self.source,
             "since": span.start,
             "since_whole": self.since_whole,
@@ -58,27 +64,27 @@ class Plan:
             "bucket": grain,
             "zone": span.zone,
             "hours_begin": str(hours_begin(span)),
+            "since_day": self.since_day,
+            "until_day": self.until_day,
         }
-        return given
 
 
 def plan_sums(span: Window, grain: Grain, asked: Iterable[str], viewer: Viewer) -> Plan:
     """Where sums come from, by the names of the dimensions they are grouped and filtered by."""
     names = frozenset(asked)
-    if _may_be_hours(span, grain, viewer) and _carries(TABLE_ROLLUP_CALLS, names):
-        return _hours(span)
-    if grain not in ("minute", "hour"):
-        for source, table in _BY_DAY:
+    if found := _without_tenant(span, grain, names, viewer, (TABLE_ROLLUP_CALLS_DAILY, TABLE_ROLLUP_CALLS)):
+        return found
+    if grain in _OF_DAYS:
+        for source, table in _WITH_TENANT:
             if _carries(table, names):
-                return _days(span, source)
+                return _days(span, source) or _rows(span)
     return _rows(span)
 
 
 def plan_quantiles(span: Window, grain: Grain, asked: Iterable[str], viewer: Viewer) -> Plan:
     """Where percentiles come from, likewise."""
-    if _may_be_hours(span, grain, viewer) and _carries(TABLE_ROLLUP_LATENCY, frozenset(asked)):
-        return _hours(span)
-    return _rows(span)
+    tables = (TABLE_ROLLUP_LATENCY_DAILY, TABLE_ROLLUP_LATENCY)
+    return _without_tenant(span, grain, frozenset(asked), viewer, tables) or _rows(span)
 
 
 def listed(values: Iterable[str]) -> str:
@@ -106,9 +112,16 @@ def _carries(table: str, names: frozenset[str]) -> bool:
     return all(table in dimension(name).tables for name in names)
 
 
-def _may_be_hours(span: Window, grain: Grain, viewer: Viewer) -> bool:
-    """Hours of the rollups begin with those of UTC, and have no tenants."""
-    return grain != "minute" and viewer.tenants is None and not hours_begin(span)
+def _without_tenant(
+    span: Window, grain: Grain, names: frozenset[str], viewer: Viewer, tables: tuple[str, str]
+) -> Plan | None:
+    """Days, else hours, of the rollups that have no tenants; those hours begin with hours of UTC."""
+    by_day, by_hour = tables
+    if viewer.tenants is not None:
+        return None
+    if grain in _OF_DAYS and _carries(by_day, names) and (found := _days(span, "days")):
+        return found
+    return _hours(span) if grain != "minute" and not hours_begin(span) and _carries(by_hour, names) else None
 
 
 def _rows(span: Window) -> Plan:
@@ -122,12 +135,12 @@ def _hours(span: Window) -> Plan:
     return Plan("hours", since, until) if since < until else _rows(span)
 
 
-def _days(span: Window, source: Source) -> Plan:
+def _days(span: Window, source: Source) -> Plan | None:
     since, until = _first_day(span.start, span.zone), to_local(span.end, span.zone).date()
     if span.end > span.now:
         until = _first_day(span.end, span.zone)
     if since >= until:
-        return _rows(span)
+        return None
     return Plan(source, day_start(since, span.zone), day_start(until, span.zone), since, until)
 
 

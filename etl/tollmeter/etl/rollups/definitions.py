@@ -14,7 +14,9 @@ from tollmeter.model.names import (
     TABLE_LLM_CALLS,
     TABLE_REQUESTS,
     TABLE_ROLLUP_CALLS,
+    TABLE_ROLLUP_CALLS_DAILY,
     TABLE_ROLLUP_LATENCY,
+    TABLE_ROLLUP_LATENCY_DAILY,
     TABLE_ROLLUP_METRICS,
     TABLE_ROLLUP_REQUESTS,
     TABLE_ROLLUP_SESSIONS,
@@ -74,6 +76,18 @@ def rollups(zone: str) -> tuple[Rollup, ...]:
             queries.LATENCY_HOURLY,
             queries.TOTALS_OF_LATENCY,
             "hour",
+        ),
+        Rollup(
+            TABLE_ROLLUP_CALLS_DAILY,
+            both,
+            queries.calls_daily(zone),
+            queries.TOTALS_OF_DAYS,
+        ),
+        Rollup(
+            TABLE_ROLLUP_LATENCY_DAILY,
+            both,
+            queries.latency_daily(zone),
+            queries.TOTALS_OF_LATENCY,
         ),
         Rollup(
             TABLE_ROLLUP_SPEND,

@@ -67,6 +67,16 @@ _REQUEST_SUMS: Final = {
     "client_disconnects": "count(*) FILTER (client_disconnected)",
     "response_bytes": "total(response_bytes)",
 }
+_OF_REQUESTS: Final = {
+    "requests": "count(*)",
+    "request_errors": _REQUEST_SUMS["errors"],
+    "failed_requests": _REQUEST_SUMS["failures"],
+    "client_disconnects": _REQUEST_SUMS["client_disconnects"],
+}
+_HEADROOM: Final = """
+    max(1 - ratelimit_remaining_requests / nullif(ratelimit_limit_requests, 0)) AS ratelimit_used_requests,
+    max(1 - ratelimit_remaining_tokens / nullif(ratelimit_limit_tokens, 0)) AS ratelimit_used_tokens
+"""
 
 
 def _named(expressions: Mapping[str, str]) -> str:
@@ -80,8 +90,7 @@ def _texts(*names: str) -> str:
 CALLS_HOURLY: Final = f"""
     SELECT event_date, date_trunc('hour', "timestamp") AS hour, {_texts("service", "environment", "route", "provider")},
         {_MODEL} AS model, {_texts("status", "error_type")}, {_named(CALL_SUMS)},
-        max(1 - ratelimit_remaining_requests / nullif(ratelimit_limit_requests, 0)) AS ratelimit_used_requests,
-        max(1 - ratelimit_remaining_tokens / nullif(ratelimit_limit_tokens, 0)) AS ratelimit_used_tokens,
+        {_HEADROOM},
         min("timestamp") AS first_at, max("timestamp") AS last_at, max(ingested_at) AS last_ingested_at
     FROM llm_calls GROUP BY ALL
 """  # noqa: S608 - names are the registry's, as in all of this file
@@ -91,36 +100,71 @@ REQUESTS_HOURLY: Final = f"""
         {_texts("error_type")}, {_named(_REQUEST_SUMS)}
     FROM requests GROUP BY ALL
 """  # noqa: S608
-LATENCY_HOURLY: Final = f"""
-    WITH samples AS (
-        SELECT event_date, "timestamp", '{METRIC_DURATION}' AS metric, service, environment, route,
-            NULL AS provider, NULL AS model, duration_ms AS sample
-        FROM requests
+
+
+def _latency(period: str) -> str:
+    """Values by bucket, and by a period: an expression with its name."""
+    return f"""
+        WITH samples AS (
+            SELECT event_date, "timestamp", '{METRIC_DURATION}' AS metric, service, environment, route,
+                NULL AS provider, NULL AS model, duration_ms AS sample
+            FROM requests
+            UNION ALL
+            SELECT event_date, "timestamp", unnest(['{METRIC_LATENCY}', '{METRIC_TTFT}', '{METRIC_SPEED}']),
+                service, environment, route, text_of(provider), {_MODEL},
+                unnest([latency_ms, ttft_ms, output_tokens_per_s])
+            FROM llm_calls
+        )
+        SELECT event_date, {period}, metric, {_texts("service", "environment", "route")},
+            provider, model, bucket_of(sample) AS bucket, count(*) AS "count"
+        FROM samples WHERE sample IS NOT NULL GROUP BY ALL
+    """  # noqa: S608
+
+
+LATENCY_HOURLY: Final = _latency("date_trunc('hour', \"timestamp\") AS hour")
+
+
+def latency_daily(zone: str) -> str:
+    """Values by bucket and day of a time zone."""
+    return _latency(_day(zone))
+
+
+def calls_daily(zone: str) -> str:
+    """Calls and requests by day, with all that the hours have; rows of requests have no provider, model and status."""
+    times = 'min("timestamp") AS first_at, max("timestamp") AS last_at, max(ingested_at) AS last_ingested_at'
+    none = _nothing(CALL_SUMS)
+    return f"""
+        SELECT event_date, {_day(zone)}, {_texts("service", "environment", "route", "provider")}, {_MODEL} AS model,
+            {_texts("status", "error_type")}, {_named(CALL_SUMS)}, {_named(_nothing(_OF_REQUESTS))}, {_HEADROOM},
+            {times}
+        FROM llm_calls GROUP BY ALL
         UNION ALL
-        SELECT event_date, "timestamp", unnest(['{METRIC_LATENCY}', '{METRIC_TTFT}', '{METRIC_SPEED}']),
-            service, environment, route, text_of(provider), {_MODEL},
-            unnest([latency_ms, ttft_ms, output_tokens_per_s])
-        FROM llm_calls
-    )
-    SELECT event_date, date_trunc('hour', "timestamp") AS hour, metric, {_texts("service", "environment", "route")},
-        provider, model, bucket_of(sample) AS bucket, count(*) AS "count"
-    FROM samples WHERE sample IS NOT NULL GROUP BY ALL
-"""  # noqa: S608
+        SELECT event_date, {_day(zone)}, {_texts("service", "environment", "route")}, NULL, NULL, NULL, NULL,
+            {_named(none)}, {_named(_OF_REQUESTS)}, NULL, NULL, {times}
+        FROM requests GROUP BY ALL
+    """  # noqa: S608
 
 
 def daily(keys: tuple[str, ...], sums: Mapping[str, str], zone: str) -> str:
     """Calls and requests by day and some keys; rows of requests have no provider and no model."""
-    day = 'day_in("timestamp", \'' + zone.replace("'", "''") + "') AS day"
     times = 'min("timestamp") AS first_at, max("timestamp") AS last_at'
-    nothing = {name: "CAST(NULL AS DECIMAL(38, 12))" if name in _MONEY else "CAST(0 AS BIGINT)" for name in sums}
     return f"""
-        SELECT event_date, {day}, {_texts(*keys, "provider")}, {_MODEL} AS model,
+        SELECT event_date, {_day(zone)}, {_texts(*keys, "provider")}, {_MODEL} AS model,
             CAST(0 AS BIGINT) AS requests, {_named(sums)}, {times}
         FROM llm_calls GROUP BY ALL
         UNION ALL
-        SELECT event_date, {day}, {_texts(*keys)}, NULL, NULL, count(*), {_named(nothing)}, {times}
+        SELECT event_date, {_day(zone)}, {_texts(*keys)}, NULL, NULL, count(*), {_named(_nothing(sums))}, {times}
         FROM requests GROUP BY ALL
     """  # noqa: S608
+
+
+def _day(zone: str) -> str:
+    return 'day_in("timestamp", \'' + zone.replace("'", "''") + "') AS day"
+
+
+def _nothing(sums: Mapping[str, str]) -> dict[str, str]:
+    """Sums over no call, or no request."""
+    return {name: "CAST(NULL AS DECIMAL(38, 12))" if name in _MONEY else "CAST(0 AS BIGINT)" for name in sums}
 
 
 def totals_of_calls(sums: Mapping[str, str]) -> tuple[Total, ...]:
@@ -135,6 +179,10 @@ def _summed(name: str) -> str:
 SERVED: Final = Total("requests", TABLE_REQUESTS, "count(*)", "total(requests)")
 TOTALS_OF_REQUESTS: Final = tuple(
     Total(name, TABLE_REQUESTS, sql, f"total({name})") for name, sql in _REQUEST_SUMS.items()
+)
+TOTALS_OF_DAYS: Final = (
+    *totals_of_calls(CALL_SUMS),
+    *(Total(name, TABLE_REQUESTS, sql, f"total({name})") for name, sql in _OF_REQUESTS.items()),
 )
 TOTALS_OF_LATENCY: Final = tuple(
     Total(metric, source, f"count({column})", f"total(CASE WHEN metric = '{metric}' THEN \"count\" END)")

@@ -2,7 +2,7 @@
 -- purpose: calls, errors, tokens and money of a span by bucket of time and by one dimension, under any filters
 -- param since timestamp: calls from then on
 -- param until timestamp: calls before then
--- param source hours|days|sessions|rows = rows: the rollup of whole hours or days, by the dimensions asked; else rows
+-- param source hours|days|spend|sessions|rows = rows: the rollup of whole hours or days that has the dimensions asked; else rows
 -- param since_whole timestamp = 2200-01-01: start of the first whole hour or day; rows are read before it
 -- param until_whole timestamp = 2200-01-01: end of the last whole hour or day; rows are read from then on
 -- param since_day date = 2200-01-01: of the sources by day the first whole day of the reporting time zone
@@ -109,6 +109,20 @@ WITH parts AS (
     AND event_date BETWEEN CAST(:since_whole AS DATE) AND CAST(:until_whole AS DATE)
   UNION ALL
   SELECT
+    NULL, "day", model, NULL, provider, service, environment, NULL, NULL, route, NULL, NULL, NULL, NULL, NULL,
+    NULL, NULL, NULL, NULL, status, error_type, NULL, calls, requests, errors, partial_calls,
+    throttles, retries, fallbacks, cache_hits, unpriced_calls, estimated_calls, missing_usage_calls,
+    inconsistent_calls, request_errors, failed_requests, client_disconnects, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens,
+    cache_write_1h_tokens, reasoning_tokens, input_audio_tokens, output_audio_tokens, input_image_tokens,
+    output_image_tokens, cost_usd, input_cost_usd, output_cost_usd, cache_read_cost_usd, cache_write_cost_usd,
+    fees_usd, cache_savings_usd, ratelimit_used_requests, ratelimit_used_tokens
+  FROM rollup_calls_daily
+  WHERE CAST(:source AS VARCHAR) = 'days'
+    AND "day" >= CAST(:since_day AS DATE)
+    AND "day" < CAST(:until_day AS DATE)
+    AND event_date BETWEEN CAST(:since_day AS DATE) - 1 AND CAST(:until_day AS DATE)
+  UNION ALL
+  SELECT
     NULL, "day", model, NULL, provider, service, environment, NULL, NULL, NULL, tenant_id, team, feature, NULL,
     NULL, prompt_name, prompt_version, NULL, NULL, NULL, NULL, NULL, calls, requests, errors, partial_calls,
     throttles, retries, fallbacks, cache_hits, unpriced_calls, estimated_calls, missing_usage_calls,
@@ -117,7 +131,7 @@ WITH parts AS (
     output_image_tokens, cost_usd, input_cost_usd, output_cost_usd, cache_read_cost_usd, cache_write_cost_usd,
     fees_usd, cache_savings_usd, NULL, NULL
   FROM rollup_spend_daily
-  WHERE CAST(:source AS VARCHAR) = 'days'
+  WHERE CAST(:source AS VARCHAR) = 'spend'
     AND "day" >= CAST(:since_day AS DATE)
     AND "day" < CAST(:until_day AS DATE)
     AND event_date BETWEEN CAST(:since_day AS DATE) - 1 AND CAST(:until_day AS DATE)
