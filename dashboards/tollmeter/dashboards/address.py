@@ -8,11 +8,15 @@ from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
 from tollmeter.dashboards import shell
+from tollmeter.dashboards.access import viewer
 from tollmeter.dashboards.components import filter_bar, notices
 from tollmeter.dashboards.dimensions import UNGROUPED
+from tollmeter.dashboards.exporting.route import MOST_ROWS, PATH
 from tollmeter.dashboards.pages import PAGES, page_at
+from tollmeter.dashboards.prepare import formats
 from tollmeter.dashboards.selection import CUSTOM, Selection, parse_search
-from tollmeter.dashboards.wire import URL, in_browser
+from tollmeter.dashboards.views import View, ViewStore
+from tollmeter.dashboards.wire import OPENED, URL, in_browser
 
 if TYPE_CHECKING:
     from dash import Dash
@@ -29,7 +33,7 @@ _CONTROLS: Final = (
     ("filter-dimension", "value"),
     ("filter-values", "value"),
 )
-_SHOWN: Final = (("chips", "children"), ("nav", "children"))
+_SHOWN: Final = (("chips", "children"), ("nav", "children"), ("export", "children"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +49,19 @@ class Controls:
     values: list[str]
 
 
-def register(app: Dash) -> None:
+def register(app: Dash, store: ViewStore) -> None:
     """Connect the address with the controls and with the page that stands at it."""
-    from dash import ALL, Input, Output
+    from dash import ALL, Input, Output, State
 
     controls = [Input(*pair) for pair in _CONTROLS]
     outputs = [Output(*pair) for pair in (*_CONTROLS, *_SHOWN)]
     app.callback(outputs, controls, Input(URL, "pathname"))(_synchronise)
-    app.callback(Output("page", "children"), Output("title", "children"), Input(URL, "pathname"))(_route)
+    moved = (Output(OPENED, "data"), Output(URL, "pathname"), Output(URL, "search", allow_duplicate=True))
+    app.callback(
+        *(Output("page", "children"), Output("title", "children"), *moved),
+        *(Input(URL, "pathname"), State(URL, "search"), State(OPENED, "data")),
+        prevent_initial_call="initial_duplicate",
+    )(lambda *given: _route(store, *given))
     which = Output("filter-dimension", "value", allow_duplicate=True)
     in_browser(app, "chosenChip", which, Input({"type": filter_bar.CHIP, "name": ALL}, "n_clicks"))
     opened = (Output("filters", "className"), Output("filters-toggle", "aria-expanded"))
@@ -61,15 +70,26 @@ def register(app: Dash) -> None:
     app.callback(Output("burger", "opened"), Input(URL, "pathname"), prevent_initial_call=True)(lambda _path: False)
 
 
-def _route(pathname: str | None) -> tuple[Any, str]:
+def _route(store: ViewStore, pathname: str | None, search: str | None, opened: bool) -> tuple[Any, ...]:  # noqa: FBT001 - as the browser sends it
+    from dash import no_update
     from dash.exceptions import PreventUpdate
 
     if pathname is None:
         raise PreventUpdate
     page = page_at(pathname)
+    moved: tuple[Any, Any] = (no_update, no_update)
+    first = None if opened or search or pathname.rpartition("/")[2] else _default(store)
+    if first and (found := page_at(f"/{first.path}")):
+        page, moved = found, (f"{pathname}{first.path}", first.search)
     if page is None:
-        return notices.nothing_here("There is no such page.", ("Overview", "./")), "Not found"
-    return page.layout(), page.title
+        return notices.nothing_here("There is no such page.", ("Overview", "./")), "Not found", True, *moved
+    return page.layout(), page.title, True, *moved
+
+
+def _default(store: ViewStore) -> View | None:
+    """The view that whoever asks opens the dashboard with."""
+    held = store.read(viewer().subject)
+    return held.find(held.default) if held.default else None
 
 
 def _synchronise(*values: Any) -> tuple[Any, ...]:
@@ -87,7 +107,13 @@ def _synchronise(*values: Any) -> tuple[Any, ...]:
     if selection is None:
         raise PreventUpdate  # the second day is still to be picked
     address = no_update if touched in (URL, "filter-dimension") else selection.search()
-    return (address, *_state(selection, controls.filter_by), filter_bar.chips(selection), links(page, selection))
+    return (
+        address,
+        *_state(selection, controls.filter_by),
+        filter_bar.chips(selection),
+        links(page, selection),
+        exports(selection),
+    )
 
 
 def applied(selection: Selection, controls: Controls, touched: str) -> Selection | None:
@@ -116,6 +142,21 @@ def links(here: Page | None, selection: Selection) -> list[Any]:
         active = " tm-active" if page is here else ""
         made.append(dcc.Link(label, href=href, className=f"tm-nav-link{active}"))
     return made
+
+
+def exports(selection: Selection) -> list[Any]:
+    """Links to the calls of a selection as files."""
+    from dash import html
+
+    address = selection.shared().search()
+    made = [
+        html.A(f"Calls as {label}", href=f"./{PATH}.{kind}{address}", target="_blank", className="tm-link")
+        for kind, label in (("csv", "CSV"), ("parquet", "Parquet"))
+    ]
+    return [
+        *made,
+        html.Div(f"what is filtered, at most {formats.count(MOST_ROWS)} calls; times in UTC", className="tm-muted"),
+    ]
 
 
 def _with_days(selection: Selection, days: Sequence[str | None] | None) -> Selection | None:

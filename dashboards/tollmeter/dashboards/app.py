@@ -54,10 +54,12 @@ def create_app(home: Home, settings: Settings | None = None, *, debug: bool = Fa
         from dash import Dash
     except ModuleNotFoundError as error:
         raise MissingExtraError(str(error.name), "dashboard") from error
-    from tollmeter.dashboards import address, shell, status
+    from tollmeter.dashboards import address, saving, shell, status
+    from tollmeter.dashboards.exporting import route
     from tollmeter.dashboards.lake import Lake
     from tollmeter.dashboards.pages import PAGES
     from tollmeter.dashboards.protection import protect
+    from tollmeter.dashboards.views import ViewStore
     from tollmeter.dashboards.wire import Wire
     from tollmeter.model.settings import Settings
 
@@ -75,9 +77,12 @@ def create_app(home: Home, settings: Settings | None = None, *, debug: bool = Fa
         suppress_callback_exceptions=True,
         meta_tags=[{"name": "viewport", "content": "width=device-width, initial-scale=1"}],
     )
-    app.layout = shell.layout(zone)
-    lake = Lake(home, chosen)
-    address.register(app)
+    # A layout of its own for every tab: queries of one are not another's to cancel.
+    app.layout = lambda: shell.layout(zone)
+    lake, store = Lake(home, chosen), ViewStore(home)
+    address.register(app, store)
+    saving.register(app, store)
+    route.register(app, lake, zone)
     status.register(app, lake, zone)
     for page in PAGES:
         page.register(Wire(app, lake, page, zone))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any, Final
 
-from tollmeter.dashboards.components import filter_bar
+from tollmeter.dashboards.components import filter_bar, saved
 from tollmeter.dashboards.components.aria import aria
 from tollmeter.dashboards.figures.base import FONT
-from tollmeter.dashboards.wire import REFRESH, TICK, URL
+from tollmeter.dashboards.wire import OPENED, REFRESH, TAB, TICK, URL
 
 TITLE: Final = "Tollmeter"
 REFRESH_SECONDS: Final = 60
@@ -24,6 +25,8 @@ def layout(zone: str) -> Any:
         [
             dcc.Location(id=URL, refresh="callback-nav"),
             dcc.Interval(id=TICK, interval=REFRESH_SECONDS * 1000),
+            dcc.Store(id=TAB, data=uuid.uuid4().hex),
+            dcc.Store(id=OPENED, data=False),
             _skip_link(),
             dmc.AppShell(
                 [_header(), _navigation(), dmc.AppShellMain(_main(zone), id="main")],
@@ -83,13 +86,30 @@ def _main(zone: str) -> Any:
 
     return html.Div(
         [
-            html.H1("Overview", id="title", className="tm-title"),
+            html.Div(
+                [html.H1("Overview", id="title", className="tm-title"), html.Div([saved.menu(), takeaway()])],
+                className="tm-top",
+            ),
             filter_bar.bar(zone),
             html.Div(id="notice", className="tm-notice"),
             html.Div(id="page", className="tm-page"),
             _foot(zone),
         ],
         className="tm-main",
+    )
+
+
+def takeaway() -> Any:
+    """The menu of exports; its links follow the address."""
+    import dash_mantine_components as dmc
+    from dash import html
+
+    button = html.Button([html.Span(className="tm-icon tm-icon-export"), "Export"], className="tm-menu")
+    return dmc.Popover(
+        [dmc.PopoverTarget(button), dmc.PopoverDropdown(html.Div(id="export", className="tm-menu-list"))],
+        position="bottom-end",
+        shadow="md",
+        keepMounted=True,
     )
 
 

@@ -11,7 +11,7 @@ import logging
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tollmeter.dashboards.components import card as cards
 from tollmeter.dashboards.components import notices
@@ -20,7 +20,7 @@ from tollmeter.dashboards.prepare.colours import Palette, palette
 from tollmeter.dashboards.queries import cube, seen
 from tollmeter.dashboards.selection import Selection, parse_search
 from tollmeter.dashboards.window import Window, previous, utc_now, window
-from tollmeter.model.errors import TollmeterError
+from tollmeter.model.errors import CancelledError, TollmeterError
 
 if TYPE_CHECKING:
     from dash import Dash
@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from tollmeter.dashboards.lake import Lake
 
 log: Final = logging.getLogger(__name__)
-URL, TICK, REFRESH = "url", "tick", "refresh"
-"""Elements of the shell: the address, the clock, the button that asks anew."""
+URL, TICK, REFRESH, TAB = "url", "tick", "refresh", "tab"
+"""Elements of the shell: the address, the clock, the button that asks anew, the name of the browser's tab."""
+OPENED: Final = "opened"
+"""Whether this tab has shown a page already: the first one may be the viewer's default view."""
 _NAMESPACE: Final = "tollmeter"
 
 
@@ -78,6 +80,14 @@ class Shown:
     caption: str = ""
 
 
+class Address(NamedTuple):
+    """Where a tab of a browser stands; the query string is None before the browser has told it."""
+
+    path: str | None
+    tab: str
+    search: str | None
+
+
 Read = Callable[..., Shown | Sequence[Shown]]
 
 
@@ -123,14 +133,19 @@ class Wire:
         outputs = [Output(part, prop) for name in names for part, prop in cards.filled(name)]
         inputs = [Input(URL, "search"), Input(TICK, "n_intervals"), Input(REFRESH, "n_clicks")]
         inputs += [Input(cards.retry(name), "n_clicks") for name in names]
-        known = [State(URL, "pathname")]
+        known = [State(URL, "pathname"), State(TAB, "data")]
         running = [(Output(cards.bar(name), "className"), cards.BUSY, cards.IDLE) for name in names]
 
         def answer(*values: Any) -> list[Any]:
             count = len(inputs)
-            return self._answer(names, read, values[0], values[count], values[count + 1 :])
+            address = Address(values[count], values[count + 1], values[0])
+            return self._answer(names, read, address, values[count + 2 :])
 
         self.app.callback(outputs, inputs, known, *extra, running=running)(answer)
+        buttons = [Input(cards.cancel(name), "n_clicks") for name in names]
+        self.app.callback(*buttons, State(TAB, "data"), prevent_initial_call=True)(
+            lambda *values: self._cancel(values[-1], names)
+        )
 
     def drill(self, graph: str) -> None:
         """A click on a point of a graph sets the filter that its trace names (`figures.drill`)."""
@@ -149,22 +164,34 @@ class Wire:
         """What an address of this page asks, by whoever sends the request that is being answered."""
         return asked(self.lake, self.zone, search, self.page.own)
 
-    def _answer(
-        self, names: Sequence[str], read: Read, search: str | None, path: str | None, rest: Sequence[Any]
-    ) -> list[Any]:
+    def _answer(self, names: Sequence[str], read: Read, address: Address, rest: Sequence[Any]) -> list[Any]:
         from dash.exceptions import PreventUpdate
 
         # The address is not known before the browser has told it, and a page that is being left has nothing to read.
-        if search is None or not self.page.is_at(path):
+        if address.search is None or not self.page.is_at(address.path):
             raise PreventUpdate
         try:
-            shown = read(self.asked(search), *rest)
+            question = self.asked(address.search)
+            # What this tab asked for the same cards before is of no use any more.
+            token = self._cancel(address.tab, names)
+            with self.lake.cancellable(question.viewer, token):
+                shown = read(question, *rest)
         except PreventUpdate:
             raise
+        except CancelledError:
+            return [part for name in names for part in cards.failed(notices.cancelled(name))]
         except Exception as error:  # noqa: BLE001 - whatever fails stays inside its card
             return [part for name in names for part in _failed(name, error)]
         each = (shown,) if isinstance(shown, Shown) else shown
         return [part for one in each for part in cards.contents(one.body, one.caption)]
+
+    def _cancel(self, tab: str, names: Sequence[str]) -> str:
+        """End what a tab asks for some cards; the token it is asked under."""
+        from tollmeter.dashboards.access import viewer
+
+        token = f"{tab}:{names[0]}"
+        self.lake.cancel(viewer(), token)
+        return token
 
 
 def in_browser(app: Dash, function: str, *parts: Any, prevent_initial_call: bool = True) -> None:

@@ -21,7 +21,7 @@ def card(name: str, title: str, *actions: Any, height: int = 320, wide: bool = F
     head = [
         html.H2(title, title=help_text or None),
         html.Span(id=f"{name}-caption", className="tm-caption"),
-        html.Button("Retry", id=retry(name), className="tm-retry", **aria(f"Retry: {title}")),
+        *_buttons(name, title),
         *actions,
     ]
     return html.Section(
@@ -48,7 +48,7 @@ def bare(name: str, label: str, skeleton: Any) -> Any:
             html.Div(
                 [
                     html.Div(id=f"{name}-notice", role="status"),
-                    html.Button("Retry", id=retry(name), className="tm-retry", **aria(f"Retry: {label}")),
+                    *_buttons(name, label),
                 ],
                 className="tm-bare-head",
             ),
@@ -72,6 +72,11 @@ def retry(name: str) -> str:
     return f"{name}-retry"
 
 
+def cancel(name: str) -> str:
+    """Id of a card's cancel button, which shows once its reading takes long."""
+    return f"{name}-cancel"
+
+
 def bar(name: str) -> str:
     """Id of the thin bar that moves while a card is read."""
     return f"{name}-busy"
@@ -93,3 +98,12 @@ def failed(notice: Any) -> list[Any]:
     from dash import no_update
 
     return [no_update, notice, no_update, f"tm-body {_FAILED}", "tm-retry tm-shown"]
+
+
+def _buttons(name: str, title: str) -> list[Any]:
+    from dash import html
+
+    return [
+        html.Button("Cancel", id=cancel(name), className="tm-retry tm-cancel", **aria(f"Cancel: {title}")),
+        html.Button("Retry", id=retry(name), className="tm-retry", **aria(f"Retry: {title}")),
+    ]

@@ -66,6 +66,11 @@ def failure(name: str, reference: str, message: str) -> Any:
     return _alert(f"{name}-error", "Could not be read", [_line(message), _line(hint)], "red")
 
 
+def cancelled(name: str) -> Any:
+    """A card's reading was cancelled by the reader."""
+    return _alert(f"{name}-cancelled", "Cancelled", [_line("What was shown before stays.")], "gray")
+
+
 def _alert(name: str, title: str, body: list[Any], colour: str) -> Any:
     import dash_mantine_components as dmc
 

@@ -1,0 +1,1 @@
+"""What is shown, to take away: the calls of a selection as CSV or Parquet."""
