@@ -15,9 +15,7 @@ def menu() -> Any:
     import dash_mantine_components as dmc
     from dash import html
 
-    name = dmc.TextInput(
-        id="view-name", placeholder="Name", size="xs", **aria("Name of a view")
-    )
+    name = dmc.TextInput(id="view-name", placeholder="Name", size="xs", **aria("Name of a view"))
     button = html.Button([html.Span(className="tm-icon tm-icon-save"), "Views"], id="views-open", className="tm-menu")
     body = [
         html.Div(id="views-list", className="tm-views"),

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Final
 from tollmeter.dashboards.queries.asking import Row
 from tollmeter.dashboards.queries.seen import simulated_fields
 
-from tollmeter.dashboards.queries.asking import Row
-
 if TYPE_CHECKING:
     from tollmeter.dashboards.access import Viewer
     from tollmeter.dashboards.lake import Lake
