@@ -21,16 +21,14 @@ PATH: Final = "export/calls"
 _TOO_MANY, _UNREADABLE, _FAILED = 413, 400, 503
 
 
-def register(app: Dash, lake: Lake, zone: str, most_rows: int = MOST_ROWS) -> None:
+def register(app: Dash, lake: Lake, zone: str) -> None:
     """Add the routes."""
     prefix = str(app.config.routes_pathname_prefix)
     for kind in KINDS:
-        app.server.add_url_rule(
-            f"{prefix}{PATH}.{kind}", f"export_{kind}", lambda kind=kind: _export(lake, zone, kind, most_rows)
-        )
+        app.server.add_url_rule(f"{prefix}{PATH}.{kind}", f"export_{kind}", lambda kind=kind: _export(lake, zone, kind))
 
 
-def _export(lake: Lake, zone: str, kind: str, most_rows: int) -> Response:
+def _export(lake: Lake, zone: str, kind: str) -> Response:
     from flask import Response, request
 
     question = asked(lake, zone, request.query_string.decode("latin-1"))
@@ -42,9 +40,9 @@ def _export(lake: Lake, zone: str, kind: str, most_rows: int) -> Response:
     except Exception as error:  # noqa: BLE001 - whatever fails is told
         reference, message = failure(error)
         return _told(_FAILED, f"{message}\nReference {reference}, as in the log of this server.")
-    if rows > most_rows:
+    if rows > MOST_ROWS:
         return _told(_TOO_MANY, (
-            f"{formats.count(rows)} calls are more than the {formats.count(most_rows)} that one export holds: "
+            f"{formats.count(rows)} calls are more than the {formats.count(MOST_ROWS)} that one export holds: "
             "choose a shorter time or filter further."
         ))  # fmt: skip
     media_type, write = KINDS[kind]
