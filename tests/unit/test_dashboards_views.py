@@ -61,7 +61,7 @@ def test_a_subject_of_any_kind_names_no_file_outside_and_a_broken_file_is_no_vie
     store = ViewStore(home)
     hostile = "../../etc/passwd\x00"
     store.save(hostile, View("<script>", "", "?model=%3Cb%3E"))
-    (file,) = [path for path in home.state.rglob("*.json")]
+    (file,) = home.state.rglob("*.json")
     assert file.parent == home.state / "dashboard-views"
     assert json.loads(file.read_text("utf-8"))["subject"] == hostile
     file.write_text('{"views": [{"name": 1}]', "utf-8")
