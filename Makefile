@@ -14,6 +14,8 @@ help: ## List the targets
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q --disable-pip-version-check uv
 	$(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e '.[dev]'
+	@# Its axe.min.js is all that tests of accessibility take of it: without the browser driver it depends on.
+	$(BIN)/uv pip install -q --python $(BIN)/python --no-deps -c constraints.txt axe-playwright-python
 	@touch $@
 
 .PHONY: setup
