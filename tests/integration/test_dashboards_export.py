@@ -6,7 +6,6 @@ import csv
 import io
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
 import hand_lake
 import pyarrow.parquet as pq
@@ -46,7 +45,8 @@ def _land(home: Home, count: int) -> None:
 @pytest.fixture
 def client(home: Home) -> FlaskClient:
     _land(home, 40)
-    return create_app(home, Settings.load({})).server.test_client()
+    made: FlaskClient = create_app(home, Settings.load({})).server.test_client()
+    return made
 
 
 def _rows(text: str) -> list[dict[str, str]]:
@@ -94,8 +94,8 @@ def test_more_than_one_export_holds_is_refused_with_both_numbers(home: Home, mon
 @pytest.mark.parametrize("part_rows", [1, 3, 7, 100])
 def test_parts_follow_on_without_gap_or_repeat_where_moments_are_equal(home: Home, part_rows: int) -> None:
     _land(home, 25)
-    given: tuple[Any, ...] = (parse_search("?range=24h"), window(parse_search("?range=24h"), NOW))
-    found = list(calls_export.parts(Lake(home), LOCAL, *given, part_rows=part_rows))
+    selection = parse_search("?range=24h")
+    found = list(calls_export.parts(Lake(home), LOCAL, selection, window(selection, NOW), part_rows))
     ids = [one for table in found for one in table.column("event_id").to_pylist()]
     assert len(ids) == len(set(ids)) == 25
     assert all(table.num_rows <= part_rows for table in found)
