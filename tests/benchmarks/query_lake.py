@@ -13,9 +13,8 @@ from typing import Any
 
 import duckdb
 
-from tollmeter.etl.datafiles import BATCH_ROWS, exchange, write_files
+from tollmeter.etl.datafiles import BATCH_ROWS, exchange, partition_of, write_files
 from tollmeter.etl.lake import open_tables
-from tollmeter.etl.rollups.changes import partition_of
 from tollmeter.model.arrow import arrow_schema
 from tollmeter.model.home import Home
 from tollmeter.model.names import TABLE_LLM_CALLS, TABLE_REQUESTS

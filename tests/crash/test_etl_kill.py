@@ -48,7 +48,8 @@ if os.environ.get("TOLLMETER_LAKE_URL"):
 else:
     from pyiceberg.catalog.sql import SqlCatalog as Catalog
 
-left, commit, plan.PART_LINES = int(sys.argv[2]), Catalog.commit_table, 2000
+left, commit = int(sys.argv[2]), Catalog.commit_table
+plan.SLICE_LINES, plan.PART_SLICES = 2000, 1
 
 def commit_and_die(*args, **kwargs):
     global left

@@ -9,7 +9,7 @@ import pytest
 
 from tollmeter import etl
 from tollmeter.etl.dedupe import split
-from tollmeter.etl.id_ranges import files_that_may_hold
+from tollmeter.etl.id_ranges import may_hold, ranges_of
 from tollmeter.etl.lake import existing_tables, open_tables
 from tollmeter.etl.parse import Parsed
 from tollmeter.etl.rows import event_table
@@ -54,7 +54,7 @@ def test_only_files_with_room_for_an_id_are_read(home: Home) -> None:
     table = existing_tables(home)["llm_calls"]
     wanted = [v7(START + timedelta(days=3), number) for number in (3, 99)]
     incoming = event_table([Parsed.of(call(event_id, 45)) for event_id in wanted], "later", START)
-    (found,) = files_that_may_hold(table, incoming["event_id"])
+    (found,) = may_hold(ranges_of(table), incoming["event_id"].combine_chunks())
     assert Path(found).parent.name == "event_date=2026-09-04"
     fresh, mine = split(home, table, incoming, "later")
     assert (fresh["event_id"].to_pylist(), len(mine)) == ([wanted[1]], 0)
@@ -63,7 +63,7 @@ def test_only_files_with_room_for_an_id_are_read(home: Home) -> None:
 def test_an_empty_table_and_no_rows(home: Home) -> None:
     table = open_tables(home, "zstd")["llm_calls"]
     incoming = event_table([Parsed.of(call(v7(START, 1), 0))], "b", START)
-    assert files_that_may_hold(table, incoming["event_id"]) == []
+    assert may_hold(ranges_of(table), incoming["event_id"].combine_chunks()) == []
     fresh, mine = split(home, table, incoming, "b")
     assert (len(fresh), len(mine)) == (1, 0)
-    assert files_that_may_hold(table, incoming["event_id"].slice(0, 0)) == []
+    assert may_hold(ranges_of(table), incoming["event_id"].combine_chunks().slice(0, 0)) == []

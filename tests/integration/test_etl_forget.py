@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
@@ -15,6 +16,7 @@ from tollmeter import etl
 from tollmeter.cli.app import app
 from tollmeter.etl.forgetting.subject import Subject
 from tollmeter.etl.lake import existing_tables
+from tollmeter.etl.plan import Plan
 from tollmeter.model.errors import DataError, UsageError
 from tollmeter.model.events import Evaluation, LlmCall, Request, encode
 from tollmeter.model.home import Home
@@ -169,7 +171,7 @@ def test_a_tenant_and_the_command(filled: Home) -> None:
 def test_nothing_is_cut_while_a_batch_is_unfinished(filled: Home) -> None:
     plan = filled.state / "etl" / "plans" / "x.json"
     plan.parent.mkdir(parents=True, exist_ok=True)
-    plan.write_text('{"batch_id":"x","planned_at":"2026-11-01T00:00:00Z","objects":[],"part_lines":1,"part_bytes":1}')
+    plan.write_bytes(msgspec.json.encode(Plan("x", datetime(2026, 11, 1, tzinfo=UTC), [], 1, 1, 1)))
     with pytest.raises(DataError, match="etl run"):
         etl.forget(filled, ANN, settings=SETTINGS)
     assert len(table(filled, "llm_calls")) == 5

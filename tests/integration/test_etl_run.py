@@ -294,12 +294,16 @@ def test_absurd_counts_do_not_stop_the_rollups(home: Home) -> None:
     assert [row["input_tokens"] for row in rows(home, "rollup_calls_hourly")] == [2**63 - 1]
 
 
-def test_a_large_batch_lands_in_parts(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan, "PART_BYTES", 16 << 10)
+@pytest.mark.parametrize(("part_slices", "commits"), [(1, 5), (2, 3), (9, 1)])
+def test_a_large_batch_lands_in_parts(
+    home: Home, monkeypatch: pytest.MonkeyPatch, part_slices: int, commits: int
+) -> None:
+    monkeypatch.setattr(plan, "SLICE_BYTES", 16 << 10)
+    monkeypatch.setattr(plan, "PART_SLICES", part_slices)
     put(home, "a.jsonl", [*map(call, range(300)), *map(call, range(100))])
     report = etl.run(home)
     assert (report.lines, report.landed, report.duplicates) == (400, 300, 100)
-    assert len(snapshots(home)["llm_calls"]) == 5
+    assert len(snapshots(home)["llm_calls"]) == commits
     assert sum(row["objects"] for row in rows(home, "ingest_ledger")) == 1
 
 

@@ -159,7 +159,7 @@ def test_hours_of_both_layouts(name: str, root: str) -> None:
     assert not Span(None, START + 5 * HOUR).holds(name)
 
 
-def test_less_memory_makes_smaller_parts() -> None:
-    assert sizes_for(0) == sizes_for(8 << 30) == Sizes(100_000, 128 << 20)
-    assert sizes_for(384 << 20) == Sizes(25_000, 32 << 20)
+def test_less_memory_makes_smaller_slices() -> None:
+    assert sizes_for(0) == sizes_for(8 << 30) == Sizes(32_768, 48 << 20)
+    assert sizes_for(384 << 20) == Sizes(8192, 12 << 20)
     assert sizes_for(1) == Sizes(1000, 1 << 20)

@@ -5,32 +5,30 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import count
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from tollmeter.etl.commit import land_events, land_faults
+from tollmeter.etl.commit import land_faults
 from tollmeter.etl.dedupe import rows_of_batch
+from tollmeter.etl.judge import Judging
 from tollmeter.etl.lake import snapshots_of, summary_count
+from tollmeter.etl.landing import EVENTS_IN_ORDER, Landing
 from tollmeter.etl.ledger import record
 from tollmeter.etl.opening import Opened, Opener
-from tollmeter.etl.read import Part, read_parts
+from tollmeter.etl.read import slices
 from tollmeter.etl.report import Tally
-from tollmeter.etl.rows import counted
 from tollmeter.etl.runs import COMPONENT, COUNTS, land_run
 from tollmeter.etl.tombstones import Tombstones
 from tollmeter.model.errors import InvariantError
 from tollmeter.model.events import Run
 from tollmeter.model.ids import imported_event_id
 from tollmeter.model.names import (
-    TABLE_EVALUATIONS,
     TABLE_LEDGER,
-    TABLE_LLM_CALLS,
     TABLE_QUARANTINE,
-    TABLE_REQUESTS,
     TABLE_RUNS,
     TABLE_TOMBSTONES,
 )
@@ -39,9 +37,8 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
     from tollmeter.etl.plan import Memory, Plan
+    from tollmeter.etl.pool import Crew, Work
     from tollmeter.model.home import Home
-
-_EVENTS_IN_ORDER: Final = (TABLE_EVALUATIONS, TABLE_RUNS, TABLE_REQUESTS, TABLE_LLM_CALLS)
 
 
 @dataclass(slots=True)
@@ -52,6 +49,7 @@ class Batch:
     tables: dict[str, Table]
     memory: Memory
     plan: Plan
+    crew: Crew
     environment: str = ""
     tally: Tally = field(default_factory=Tally)
     lines: Counter[int] = field(default_factory=Counter)
@@ -70,7 +68,7 @@ class Batch:
             ConflictError: other writers were faster at every attempt.
         """
         started = monotonic()
-        tombstones = Tombstones.of(self.tables[TABLE_TOMBSTONES])
+        how = Judging(self.plan.planned_at, Tombstones.of(self.tables[TABLE_TOMBSTONES]))
         opened = count()
 
         def has_read(found: Opened) -> None:
@@ -78,7 +76,7 @@ class Batch:
             self.tally.bytes += found.size
             done()
 
-        for part in read_parts(self.plan, Opener(self.home), has_read, tombstones):
+        for part in self._parts(self.crew.work(slices(self.plan, Opener(self.home), has_read), how)):
             self._land(part)
         self.tally.objects = len(self.plan.objects)
         self._check()
@@ -86,19 +84,36 @@ class Batch:
         self._end()
         return self.tally
 
-    def _land(self, part: Part) -> None:
+    def _parts(self, found: Iterator[Work]) -> Iterator[Landing]:
+        """Slices by the part that they are landed in."""
+        number = 0
+        part = self._part(number)
+        for work in found:
+            part.add(work)
+            if part.full:
+                yield part
+                number += 1
+                part = self._part(number)
+        if part.slices:
+            yield part
+
+    def _part(self, number: int) -> Landing:
+        return Landing(self.home, self.tables, self.plan, number)
+
+    def _land(self, part: Landing) -> None:
+        part.store()
         self.lines += part.lines
         self.duplicates += part.duplicates
         self.forgotten += part.forgotten
         self._quarantine(part)
-        for name in _EVENTS_IN_ORDER:
+        for name in EVENTS_IN_ORDER:
             self._land_table(name, part)
         self.tally.lines += part.lines.total()
 
-    def _quarantine(self, part: Part) -> None:
+    def _quarantine(self, part: Landing) -> None:
         """Lines that are in quarantine already, by whichever object or run, are duplicates."""
         table = self.tables[TABLE_QUARANTINE]
-        landed = land_faults(self.home, table, part.quarantine, part.part_id)
+        landed = land_faults(self.home, table, part.quarantine(), part.part_id)
         origins = {planned.key: origin for origin, planned in enumerate(self.plan.objects)}
         mine = Counter(origins[key] for key in landed["object_key"].to_pylist())
         self.quarantined += mine
@@ -106,15 +121,13 @@ class Batch:
         self.tally.reasons += Counter(landed["reason"].to_pylist())
         self.tally.quarantined += self._added(table, part.part_id, len(landed))
 
-    def _land_table(self, name: str, part: Part) -> None:
-        rows = part.tables[name]
-        if not len(rows):
-            return
-        mine = land_events(self.home, self.tables[name], rows, part.part_id)
-        landed = counted(mine)
+    def _land_table(self, name: str, part: Landing) -> None:
+        arrivals = part.arrivals[name]
+        landed = arrivals.land()
         self.landed += landed
-        self.duplicates += counted(rows) - landed
-        self.tally.by_table[name] += self._added(self.tables[name], part.part_id, len(mine))
+        self.duplicates += arrivals.duplicates
+        if landed:
+            self.tally.by_table[name] += self._added(self.tables[name], part.part_id, landed.total())
 
     def _added(self, table: Table, part_id: str, expected: int) -> int:
         """Iceberg's count of the rows of a part; where its snapshots have expired, what is in the table."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from tollmeter.etl.dedupe import split, split_faults
@@ -17,6 +17,7 @@ from tollmeter.model.errors import ConflictError
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from pyiceberg.manifest import DataFile
     from pyiceberg.table import Table
 
     from tollmeter.model.home import Home
@@ -66,6 +67,17 @@ def land_once(table: Table, rows: pa.Table, batch_id: str) -> None:
         return rows
 
     until_committed(table, attempt)
+
+
+def append_files(table: Table, files: Sequence[DataFile], batch_id: str) -> None:
+    """Commit data files that are written; one attempt.
+
+    Raises:
+        pyiceberg.exceptions.CommitFailedException: another writer was faster; refresh the table and look again.
+    """
+    with table.transaction() as change, change.update_snapshot({BATCH_PROPERTY: batch_id}).merge_append() as snapshot:
+        for file in files:
+            snapshot.append_data_file(file)
 
 
 def until_committed(table: Table, attempt: Callable[[], T]) -> T:

@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 from tollmeter.etl.lake import local_path
+from tollmeter.etl.parquet import Encoding
 from tollmeter.model.errors import DataError, InvariantError
 from tollmeter.sql.lake_views import quoted, rows_of
 
 if TYPE_CHECKING:
+    from datetime import date
+
     import duckdb
     import pyarrow as pa
     from pyiceberg.manifest import DataFile
     from pyiceberg.table import Table
     from pyiceberg.typedef import Record
 
-_DICTIONARY_BYTES: Final = 2 << 20
 BATCH_ROWS: Final = 16_384
 ROW_GROUP_ROWS: Final = 131_072
 """Rows of a row group: what is held in memory while a file is written."""
@@ -53,13 +55,65 @@ def write_files(table: Table, partition: Record, rows: pa.RecordBatchReader, row
     import pyarrow as pa
     from pyiceberg.io.pyarrow import parquet_file_to_data_file
 
-    schema = _file_schema(table)
+    encoding = Encoding.of(table)
+    schema = encoding.schema
     for groups in _cut(rows, schema, rows_per_file):
         location = _new_location(table, partition)
-        with table.io.new_output(location).create() as sink, _writer(table, sink, schema) as writer:
+        with table.io.new_output(location).create() as sink, encoding.writer(sink) as writer:
             for group in groups:
                 writer.write_table(pa.Table.from_batches(group, schema=schema), row_group_size=ROW_GROUP_ROWS)
         yield parquet_file_to_data_file(table.io, table.metadata, location)
+
+
+def store_file(table: Table, day: date, content: pa.Buffer) -> DataFile:
+    """A data file of one day, written as it is, and not yet part of the table; its statistics are read from it."""
+    import pyarrow as pa
+    from pyarrow.parquet import read_metadata
+    from pyiceberg.io.pyarrow import (
+        compute_statistics_plan,
+        data_file_statistics_from_parquet_metadata,
+        parquet_path_to_id_mapping,
+    )
+    from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
+
+    partition = partition_of(day)
+    location = _new_location(table, partition)
+    with table.io.new_output(location).create() as sink:
+        sink.write(content)
+    schema = table.schema()
+    statistics = data_file_statistics_from_parquet_metadata(
+        read_metadata(pa.BufferReader(content)),
+        compute_statistics_plan(schema, table.properties),
+        parquet_path_to_id_mapping(schema),
+    )
+    return DataFile.from_args(
+        content=DataFileContent.DATA,
+        file_path=location,
+        file_format=FileFormat.PARQUET,
+        partition=partition,
+        file_size_in_bytes=len(content),
+        sort_order_id=None,
+        spec_id=table.metadata.default_spec_id,
+        equality_ids=None,
+        key_metadata=None,
+        **statistics.to_serialized_dict(),
+    )
+
+
+def read_file(table: Table, file: DataFile) -> pa.Table:
+    """All rows of one data file."""
+    from pyarrow.parquet import read_table
+
+    with table.io.new_input(file.file_path).open() as source:
+        return read_table(source)
+
+
+def partition_of(day: date) -> Record:
+    """The partition of a day's files."""
+    from pyiceberg.typedef import Record
+    from pyiceberg.utils.datetime import date_to_days
+
+    return Record(date_to_days(day))
 
 
 def exchange(table: Table, old: Sequence[DataFile], new: Sequence[DataFile], properties: dict[str, str]) -> None:
@@ -114,33 +168,10 @@ def _nothing(wanted: pa.Schema) -> str:
     return f"SELECT {', '.join(null_of(field) for field in wanted)} WHERE FALSE"
 
 
-def _file_schema(table: Table) -> pa.Schema:
-    """The table's schema with field ids; Iceberg's own has large strings, which readers would tell from others."""
-    import pyarrow as pa
-    from pyiceberg.io.pyarrow import schema_to_pyarrow
-
-    def small(field: pa.Field) -> pa.Field:
-        return field.with_type(pa.string()) if pa.types.is_large_string(field.type) else field
-
-    return pa.schema([small(field) for field in schema_to_pyarrow(table.schema(), include_field_ids=True)])
-
-
 def _new_location(table: Table, partition: Record) -> str:
     folder = table.spec().partition_to_path(partition, table.schema())
     name = f"{uuid4()}.parquet"
     return table.location_provider().new_data_location(f"{folder}/{name}" if folder else name)
-
-
-def _writer(table: Table, sink: Any, schema: pa.Schema) -> Any:
-    from pyarrow.parquet import ParquetWriter
-
-    codec = table.properties.get("write.parquet.compression-codec", "zstd")
-    return ParquetWriter(
-        sink,
-        schema,
-        compression="none" if codec == "uncompressed" else codec,
-        dictionary_pagesize_limit=int(table.properties.get("write.parquet.dict-size-bytes", _DICTIONARY_BYTES)),
-    )
 
 
 def _cut(rows: pa.RecordBatchReader, schema: pa.Schema, rows_per_file: int) -> Iterator[Iterator[list[pa.RecordBatch]]]:

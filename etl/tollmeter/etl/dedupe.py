@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tollmeter.etl.id_ranges import files_that_may_hold
+from tollmeter.etl.id_ranges import may_hold, ranges_of
 from tollmeter.etl.lake import connect, data_files
 
 if TYPE_CHECKING:
@@ -21,20 +21,6 @@ _LANDED = """
 """
 
 
-def first_of_each(rows: pa.Table) -> pa.Table:
-    """The rows without those whose `event_id` came before, in the same order."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    ids = rows["event_id"]
-    if pc.count_distinct(ids).as_py() == len(rows):
-        return rows
-    places = pa.table({"id": ids, "place": pa.array(range(len(rows)), pa.int64())})
-    firsts = places.group_by("id").aggregate([("place", "min")])["place_min"]
-    keep = pc.is_in(places["place"], value_set=firsts)
-    return rows.filter(keep)
-
-
 def split(home: Home, table: Table, rows: pa.Table, batch_id: str) -> tuple[pa.Table, pa.Table]:
     """The rows that nobody has landed, and those that this very batch landed before a crash.
 
@@ -42,21 +28,23 @@ def split(home: Home, table: Table, rows: pa.Table, batch_id: str) -> tuple[pa.T
     """
     import pyarrow.compute as pc
 
-    landed = _landed(home, table, rows, batch_id)
+    ids = rows["event_id"].combine_chunks()
+    landed = landed_among(home, ids, batch_id, may_hold(ranges_of(table), ids))
     if landed is None:
         return rows, rows.slice(0, 0)
     mine = landed.filter(landed["mine"])
-    ids = rows["event_id"]
     fresh = rows.filter(pc.invert(pc.is_in(ids, value_set=landed["event_id"])))
     return fresh, rows.filter(pc.is_in(ids, value_set=mine["event_id"]))
 
 
-def _landed(home: Home, table: Table, rows: pa.Table, batch_id: str) -> pa.Table | None:
-    files = files_that_may_hold(table, rows["event_id"])
+def landed_among(home: Home, ids: pa.Array, batch_id: str, files: list[str]) -> pa.Table | None:
+    """The ids that some files hold, and whether this very batch landed each (`mine`); None where they hold none."""
+    import pyarrow as pa
+
     if not files:
         return None
     with connect(home) as connection:
-        connection.register("incoming", rows.select(["event_id"]))
+        connection.register("incoming", pa.table({"event_id": ids}))
         found = connection.sql(_LANDED, params=[batch_id, files]).to_arrow_table()
     return found if len(found) else None
 

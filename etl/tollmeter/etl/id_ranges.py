@@ -5,9 +5,12 @@ that part and ids of another time lie outside, whatever `event_date` their rows 
 a file that holds some spans nearly everything and is never ruled out.
 """
 
+# pyarrow makes its compute functions at import, so pyright cannot see them.
+# pyright: reportAttributeAccessIssue=false
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tollmeter.etl.lake import local_path
@@ -20,26 +23,39 @@ if TYPE_CHECKING:
 _MAX_REMEMBERED: Final = 4096
 
 
-class _IdRange(NamedTuple):
+class IdRange(NamedTuple):
+    """A data file, and the bounds of its ids, which may be cut short."""
+
     path: str
     lowest: bytes
     highest: bytes
 
 
-_remembered: dict[str, list[_IdRange]] = {}
+_remembered: dict[str, list[IdRange]] = {}
 """By manifest, which never changes once written; the oldest are forgotten."""
 
 
-def files_that_may_hold(table: Table, ids: pa.ChunkedArray) -> list[str]:
-    """The data files whose bounds leave room for one of these ids, as `tollmeter.etl.lake.connect` reads them."""
+def ranges_of(table: Table) -> list[IdRange]:
+    """The bounds of every data file of the current snapshot."""
     snapshot = table.current_snapshot()
-    if snapshot is None or not len(ids):
+    if snapshot is None:
         return []
-    wanted = _Sorted(ids.combine_chunks())
+    return [found for manifest in snapshot.manifests(table.io) for found in _ranges(table, manifest)]
+
+
+def may_hold(ranges: Iterable[IdRange], ids: pa.StringArray) -> list[str]:
+    """The files whose bounds leave room for one of these ids, as `tollmeter.etl.lake.connect` reads them."""
+    import pyarrow.compute as pc
+
+    bounds = pc.min_max(ids)
+    if not bounds["min"].is_valid:
+        return []
+    least, most = str(bounds["min"]).encode(), str(bounds["max"]).encode()
+    near = [found for found in ranges if found.lowest <= most and least <= found.highest]
+    wanted = _Sorted(ids) if near else ()
     return [
         local_path(found.path)
-        for manifest in snapshot.manifests(table.io)
-        for found in _ranges(table, manifest)
+        for found in near
         if bisect_left(wanted, found.lowest) < bisect_right(wanted, found.highest)
     ]
 
@@ -57,7 +73,7 @@ class _Sorted:
         return str(self._texts[place].as_py()).encode()
 
 
-def _ranges(table: Table, manifest: ManifestFile) -> list[_IdRange]:
+def _ranges(table: Table, manifest: ManifestFile) -> list[IdRange]:
     known = _remembered.get(manifest.manifest_path)
     if known is None:
         while len(_remembered) >= _MAX_REMEMBERED:
@@ -66,13 +82,13 @@ def _ranges(table: Table, manifest: ManifestFile) -> list[_IdRange]:
     return known
 
 
-def _read(table: Table, manifest: ManifestFile) -> list[_IdRange]:
+def _read(table: Table, manifest: ManifestFile) -> list[IdRange]:
     from pyiceberg.manifest import DataFileContent
 
     column = table.schema().find_field("event_id").field_id
     files = (entry.data_file for entry in manifest.fetch_manifest_entry(table.io))
     return [
-        _IdRange(
+        IdRange(
             file.file_path,
             (file.lower_bounds or {}).get(column, b""),
             (file.upper_bounds or {}).get(column, b"\xff"),

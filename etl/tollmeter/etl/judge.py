@@ -95,7 +95,7 @@ class _Collector:
         import pyarrow as pa
 
         tables = {
-            name: pa.Table.from_batches(batches, schema=unstamped_schema(name)).combine_chunks()
+            name: pa.Table.from_batches(batches, schema=unstamped_schema(name))
             for name, batches in self.batches.items()
         }
         return Judged(

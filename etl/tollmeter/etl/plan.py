@@ -23,11 +23,14 @@ MAX_EXPANDED_BYTES: Final = 1 << 30
 """A batch ends at this many objects or decompressed bytes: the most that a crash can make a run do again."""
 
 
-PART_LINES: Final = 100_000
-PART_BYTES: Final = 128 << 20
-"""A batch is committed in parts of at most about this many lines and bytes of lines: what is held in memory."""
+SLICE_LINES: Final = 32_768
+SLICE_BYTES: Final = 48 << 20
+"""A slice ends at about this many lines or bytes: what a process holds at once, and what a file is made of."""
 
-_MEMORY_OF_A_PART: Final = 12  # bytes of memory that a run takes for each byte of the lines of a part, and then some
+PART_SLICES: Final = 32
+"""A batch is committed in parts of this many slices, of which the ids alone are held."""
+
+_MEMORY_OF_A_SLICE: Final = 32  # bytes of memory that a run takes for each byte of the lines of a slice, and then some
 _LEAST_BYTES: Final = 1 << 20
 _LEAST_LINES: Final = 1000
 
@@ -43,13 +46,14 @@ class Planned(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """One batch: which objects, under which id, as of when (UTC), cut into parts of what size, for which shard."""
+    """One batch: which objects, under which id, as of when (UTC), in slices and parts of what size, for which shard."""
 
     batch_id: str
     planned_at: datetime
     objects: list[Planned]
-    part_lines: int
-    part_bytes: int
+    slice_lines: int
+    slice_bytes: int
+    part_slices: int
     shard: str = ""
 
 
@@ -83,18 +87,18 @@ class Shard(msgspec.Struct, frozen=True):
 
 
 class Sizes(msgspec.Struct, frozen=True):
-    """How much is read at once: lines and bytes of a part."""
+    """How much is held at once: lines and bytes of a slice."""
 
     lines: int
     bytes: int
 
 
 def sizes_for(max_memory: int) -> Sizes:
-    """How much is read at once where a run may take so many bytes of memory; 0 is the default."""
+    """How much is held at once where a run may take so many bytes of memory; 0 is the default."""
     if not max_memory:
-        return Sizes(PART_LINES, PART_BYTES)
-    share = max(_LEAST_BYTES, min(PART_BYTES, max_memory // _MEMORY_OF_A_PART))
-    return Sizes(max(_LEAST_LINES, PART_LINES * share // PART_BYTES), share)
+        return Sizes(SLICE_LINES, SLICE_BYTES)
+    share = max(_LEAST_BYTES, min(SLICE_BYTES, max_memory // _MEMORY_OF_A_SLICE))
+    return Sizes(max(_LEAST_LINES, SLICE_LINES * share // SLICE_BYTES), share)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,4 +159,4 @@ def _name(plan: Plan) -> str:
 def _plan(objects: list[Planned], how: Planning) -> Plan:
     lines = sorted(f"{each.key}\x1f{each.size}\x1f{each.modified.isoformat()}\n" for each in objects)
     batch_id = hashlib.sha256("".join((how.ledger, "\n", *lines)).encode()).hexdigest()[:32]
-    return Plan(batch_id, how.now, objects, how.sizes.lines, how.sizes.bytes, str(how.shard))
+    return Plan(batch_id, how.now, objects, how.sizes.lines, how.sizes.bytes, PART_SLICES, str(how.shard))

@@ -19,6 +19,7 @@ from tollmeter.etl.ledger import Ledger, Listing
 from tollmeter.etl.lock import etl_lock
 from tollmeter.etl.maintenance.expiry import tend
 from tollmeter.etl.plan import Memory, Plan, Planning, Shard, plans, sizes_for
+from tollmeter.etl.pool import Crew
 from tollmeter.etl.report import RunReport, Tally
 from tollmeter.etl.rollups import RollupReport, derive
 from tollmeter.etl.runs import run_without_batch
@@ -104,10 +105,11 @@ def _ingest_all(home: Home, wish: _Wish, *, lock: bool) -> RunReport:
     started, chosen, about = monotonic(), wish.settings, wish.scope
     with etl_lock(home, str(about.shard)) if lock else nullcontext():
         tables, memory = open_tables(home, chosen.parquet_codec), Memory(home)
-        running = _Running(home, tables, memory, wish)
-        for source in open_sources(home, about.sources or _default(chosen), about.span):
-            with closing(source):
-                running.drain(source)
+        with Crew() as crew:
+            running = _Running(home, tables, memory, wish, crew)
+            for source in open_sources(home, about.sources or _default(chosen), about.span):
+                with closing(source):
+                    running.drain(source)
         landed = monotonic()
         rollups = _derive(home, tables, chosen)
         tend(tables, chosen)
@@ -124,6 +126,7 @@ class _Running:
     tables: dict[str, Table]
     memory: Memory
     wish: _Wish
+    crew: Crew
     tally: Tally = field(default_factory=Tally)
     stopped: bool = False
     _done: Iterator[int] = field(default_factory=lambda: count(1))
@@ -172,7 +175,7 @@ class _Running:
             source.acknowledge({planned.key for planned in plan.objects})
 
     def _carry_out(self, plan: Plan) -> None:
-        batch = Batch(self.home, self.tables, self.memory, plan, self.wish.settings.environment)
+        batch = Batch(self.home, self.tables, self.memory, plan, self.crew, self.wish.settings.environment)
         self.tally.add(batch.carry_out(self._count))
         if batch.event:
             self.wish.told(batch.event)

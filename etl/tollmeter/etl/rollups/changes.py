@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile, ManifestFile
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
-    from pyiceberg.typedef import Record
 
 DEFINITION: Final = "tollmeter.definition"
 Span = tuple[datetime, datetime]
@@ -59,14 +58,6 @@ def day_of(file: DataFile) -> date:
     from pyiceberg.utils.datetime import days_to_date
 
     return days_to_date(file.partition[0])
-
-
-def partition_of(day: date) -> Record:
-    """The partition of a day's files."""
-    from pyiceberg.typedef import Record
-    from pyiceberg.utils.datetime import date_to_days
-
-    return Record(date_to_days(day))
 
 
 def whole(day: date) -> Span:

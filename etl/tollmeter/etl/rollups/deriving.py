@@ -9,11 +9,11 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from tollmeter.etl.commit import until_committed
-from tollmeter.etl.datafiles import BATCH_ROWS, discard, plan_files, write_files
+from tollmeter.etl.datafiles import BATCH_ROWS, discard, partition_of, plan_files, write_files
 from tollmeter.etl.lake import connect, local_path
 from tollmeter.etl.maintenance.retention import first_whole_day
 from tollmeter.etl.rollups import totals
-from tollmeter.etl.rollups.changes import Span, Touched, day_of, is_current, partition_of, progress, touched, whole
+from tollmeter.etl.rollups.changes import Span, Touched, day_of, is_current, progress, touched, whole
 from tollmeter.etl.rollups.definitions import Rollup, rollups
 from tollmeter.etl.rollups.queries import MACROS
 from tollmeter.etl.rollups.report import RollupReport
