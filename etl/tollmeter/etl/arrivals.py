@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from tollmeter.etl.commit import append_files, until_committed
-from tollmeter.etl.datafiles import delete_file, read_file, store_file
+from tollmeter.etl.datafiles import FileStore, delete_file, read_file
 from tollmeter.etl.dedupe import landed_among
 from tollmeter.etl.id_ranges import IdRange, may_hold, ranges_of
 from tollmeter.etl.parquet import Encoding
@@ -36,12 +37,19 @@ class Arrivals:
         self.duplicates, self.mine = Counter[int](), Counter[int]()
         self._home, self._table = home, table
         self._part_id, self._ingested_at = part_id, ingested_at
-        self._encoding = Encoding.of(table)
         self._ranges: list[IdRange] | None = None
         self._sifted: list[tuple[_Span, Rows]] = []
         self._fresh: list[Rows] = []
         self._files: list[DataFile] = []
         self._attempts = 0
+
+    @cached_property
+    def _encoding(self) -> Encoding:
+        return Encoding.of(self._table)
+
+    @cached_property
+    def _store(self) -> FileStore:
+        return FileStore(self._table)
 
     def sift(self, rows: Rows) -> Order | None:
         """What to make files of: the rows that neither an earlier slice holds nor anybody has landed; None for none."""
@@ -62,7 +70,7 @@ class Arrivals:
 
     def store(self, files: list[Made]) -> None:
         """Write files beside the table's; they are not part of it yet."""
-        self._files += [store_file(self._table, made.day, made.content) for made in files]
+        self._files += [self._store.store(made.day, made.content) for made in files]
 
     def land(self) -> Counter[int]:
         """Commit the files; returns how many rows of each object this part has landed, now or before.
@@ -105,7 +113,7 @@ class Arrivals:
                 kept.append(file)
                 continue
             if len(others):
-                kept += [store_file(self._table, made.day, made.content) for made in files_of(others, self._encoding)]
+                kept += [self._store.store(made.day, made.content) for made in files_of(others, self._encoding)]
             delete_file(self._table, file.file_path)
         self._files = kept
 

@@ -65,39 +65,42 @@ def write_files(table: Table, partition: Record, rows: pa.RecordBatchReader, row
         yield parquet_file_to_data_file(table.io, table.metadata, location)
 
 
-def store_file(table: Table, day: date, content: pa.Buffer) -> DataFile:
-    """A data file of one day, written as it is, and not yet part of the table; its statistics are read from it."""
-    import pyarrow as pa
-    from pyarrow.parquet import read_metadata
-    from pyiceberg.io.pyarrow import (
-        compute_statistics_plan,
-        data_file_statistics_from_parquet_metadata,
-        parquet_path_to_id_mapping,
-    )
-    from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
+class FileStore:
+    """Writes finished data files of a table, which are not yet part of it; their statistics are read from them."""
 
-    partition = partition_of(day)
-    location = _new_location(table, partition)
-    with table.io.new_output(location).create() as sink:
-        sink.write(content)
-    schema = table.schema()
-    statistics = data_file_statistics_from_parquet_metadata(
-        read_metadata(pa.BufferReader(content)),
-        compute_statistics_plan(schema, table.properties),
-        parquet_path_to_id_mapping(schema),
-    )
-    return DataFile.from_args(
-        content=DataFileContent.DATA,
-        file_path=location,
-        file_format=FileFormat.PARQUET,
-        partition=partition,
-        file_size_in_bytes=len(content),
-        sort_order_id=None,
-        spec_id=table.metadata.default_spec_id,
-        equality_ids=None,
-        key_metadata=None,
-        **statistics.to_serialized_dict(),
-    )
+    def __init__(self, table: Table) -> None:
+        from pyiceberg.io.pyarrow import compute_statistics_plan, parquet_path_to_id_mapping
+
+        self._table = table
+        self._plan = compute_statistics_plan(table.schema(), table.properties)
+        self._ids = parquet_path_to_id_mapping(table.schema())
+
+    def store(self, day: date, content: pa.Buffer) -> DataFile:
+        """A file of one day, written as it is."""
+        import pyarrow as pa
+        from pyarrow.parquet import read_metadata
+        from pyiceberg.io.pyarrow import data_file_statistics_from_parquet_metadata
+        from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
+
+        table, partition = self._table, partition_of(day)
+        location = _new_location(table, partition)
+        with table.io.new_output(location).create() as sink:
+            sink.write(content)
+        statistics = data_file_statistics_from_parquet_metadata(
+            read_metadata(pa.BufferReader(content)), self._plan, self._ids
+        )
+        return DataFile.from_args(
+            content=DataFileContent.DATA,
+            file_path=location,
+            file_format=FileFormat.PARQUET,
+            partition=partition,
+            file_size_in_bytes=len(content),
+            sort_order_id=None,
+            spec_id=table.metadata.default_spec_id,
+            equality_ids=None,
+            key_metadata=None,
+            **statistics.to_serialized_dict(),
+        )
 
 
 def read_file(table: Table, file: DataFile) -> pa.Table:

@@ -40,6 +40,20 @@ class Piece(NamedTuple):
     first: int
     block: Block
 
+    @property
+    def size(self) -> int:
+        """Bytes of its lines."""
+        return len(self.block.data)
+
+    @property
+    def line_count(self) -> int:
+        """How many lines it holds."""
+        return self.block.line_count
+
+    def read(self) -> Piece:
+        """Itself."""
+        return self
+
 
 class Judging(NamedTuple):
     """What verdicts depend on beside the line: the latest plausible time less a day, and who was forgotten."""
@@ -50,9 +64,8 @@ class Judging(NamedTuple):
 
 @dataclass(slots=True)
 class Judged:
-    """What became of some lines, `size` bytes of them: rows by table and faults without stamp, counts by object."""
+    """What became of some lines: rows by table and faults without stamp, counts by object."""
 
-    size: int
     tables: dict[str, pa.Table]
     quarantine: pa.Table
     lines: Counter[int]
@@ -65,7 +78,6 @@ def judge(pieces: Iterable[Piece], how: Judging) -> Judged:
     """The verdicts on all lines of some pieces, as rows in the order of the lines."""
     found = _Collector()
     for piece in pieces:
-        found.size += len(piece.block.data)
         first = piece.first
         for chunk in _chunks(piece.block, how):
             found.add(piece, first, chunk)
@@ -75,7 +87,6 @@ def judge(pieces: Iterable[Piece], how: Judging) -> Judged:
 
 @dataclass(slots=True)
 class _Collector:
-    size: int = 0
     batches: dict[str, list[pa.RecordBatch]] = field(default_factory=lambda: {t: [] for t in TABLE_OF_KIND.values()})
     faults: list[dict[str, Any]] = field(default_factory=list)
     lines: Counter[int] = field(default_factory=Counter)
@@ -98,9 +109,7 @@ class _Collector:
             name: pa.Table.from_batches(batches, schema=unstamped_schema(name))
             for name, batches in self.batches.items()
         }
-        return Judged(
-            self.size, tables, fault_table(self.faults), self.lines, self.quarantined, self.forgotten, self.reasons
-        )
+        return Judged(tables, fault_table(self.faults), self.lines, self.quarantined, self.forgotten, self.reasons)
 
     def _quarantine(self, piece: Piece, number: int, data: bytes, fault: Fault) -> None:
         row = {"object_key": piece.key, "sha256": piece.sha256, "line_number": number, "raw_text": shown(data)}

@@ -13,6 +13,8 @@ from tollmeter.model.errors import DataError
 from tollmeter.sql.aws import client, error_code
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tollmeter.model.home import Home
 
 _MISSING: Final = ("NoSuchKey", "404")
@@ -46,6 +48,10 @@ class Opener:
             size = file.tell()
             file.seek(0)
             yield Opened(file, digest, size)
+
+    def path_of(self, key: str) -> Path | None:
+        """Where an object lies on this machine; None where it does not."""
+        return None if key.startswith("s3://") else self._home.raw / key
 
     @contextmanager
     def scratch(self) -> Iterator[Any]:

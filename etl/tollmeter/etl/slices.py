@@ -1,6 +1,6 @@
 """A slice of a plan's lines: judged, told to whoever knows what the lake holds, and then made into data files.
 
-All of it is work on bytes: a process that does it opens neither lake nor network.
+All of it is work on bytes: a process that does it opens raw files of this machine, and neither lake nor network.
 """
 
 # pyarrow makes its compute functions at import, so pyright cannot see them.
@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from tollmeter.etl.judge import Judging, Piece, judge
 from tollmeter.etl.parquet import Encoding
 from tollmeter.etl.rows import ORIGIN, stamped
+from tollmeter.etl.stretches import Stretch
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Task = list[Piece]
+Task = list["Piece | Stretch"]
 
 SORTED_BY: Final = ("service", "timestamp")
 """What rows are sorted by before they are written: what readers prune by."""
@@ -33,9 +34,8 @@ class Rows(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What the lines of a slice are, `size` bytes of them; which rows are new is not known. Counts are by object."""
+    """What the lines of a slice are; which rows are new is not known. Counts are by object."""
 
-    size: int
     rows: dict[str, Rows]
     quarantine: pa.Table
     lines: Counter[int]
@@ -69,7 +69,7 @@ class Desk:
 
     def judge(self, number: int, task: Task, how: Judging) -> Seen:
         """The verdicts on all lines of a slice; its rows are held under the number."""
-        judged = judge(task, how)
+        judged = judge((each.read() for each in task), how)
         duplicates, held, rows = Counter[int](), dict[str, Held](), dict[str, Rows]()
         for name, found in judged.tables.items():
             if len(found):
@@ -78,7 +78,6 @@ class Desk:
                 duplicates += _count(found[ORIGIN]) - _count(rows[name].origins)
         self._held[number] = held
         return Seen(
-            judged.size,
             rows,
             judged.quarantine,
             judged.lines,

@@ -17,7 +17,9 @@ _HEAD: Final = 256
 _ENVELOPE: Final = b'"messageType"'
 _CONTROL: Final = "CONTROL_MESSAGE"
 _DATA: Final = "DATA_MESSAGE"
-_JOINT: Final = b'}{"kind":'
+JOINT: Final = b'}{"kind":'
+"""Where one event ends and the next begins without a newline; in valid JSON these bytes stand nowhere."""
+
 _PARTED: Final = b'}\n{"kind":'
 _MAX_ENVELOPE: Final = 32 << 20  # a record of Logs is 256 KiB of gzip at most, Firehose takes 1 MB
 
@@ -45,6 +47,13 @@ def unpacked(file: IO[bytes], size: int) -> Iterator[bytes]:
             yield from (messages[start : start + size] for start in range(0, len(messages), size))
     elif first:
         yield from _separated(chain((first,), chunks))
+
+
+def is_lines(file: IO[bytes]) -> bool:
+    """Whether a file is neither compressed nor begins with an envelope; it is left at its start."""
+    head = b"" if codec_of(file) else file.read(_HEAD)
+    file.seek(0)
+    return bool(head) and _ENVELOPE not in head
 
 
 def codec_of(file: IO[bytes]) -> str:
@@ -79,8 +88,8 @@ def _separated(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """A newline between objects that stand in a row; in valid JSON these bytes stand nowhere else."""
     held = b""
     for chunk in chunks:
-        done = (held + chunk).replace(_JOINT, _PARTED)
-        kept = next((n for n in range(len(_JOINT) - 1, 0, -1) if done.endswith(_JOINT[:n])), 0)
+        done = (held + chunk).replace(JOINT, _PARTED)
+        kept = next((n for n in range(len(JOINT) - 1, 0, -1) if done.endswith(JOINT[:n])), 0)
         held = done[len(done) - kept :]
         if len(done) > kept:
             yield done[: len(done) - kept]
