@@ -17,7 +17,7 @@ from tollmeter.dashboards.access import LOCAL, Viewer
 from tollmeter.dashboards.lake import Lake
 from tollmeter.dashboards.prepare import health_states
 from tollmeter.dashboards.queries import calls, files, health, sessions, variants
-from tollmeter.dashboards.queries.asking import days_of_id
+from tollmeter.dashboards.queries.event_days import days_of_id
 from tollmeter.model.events import Evaluation, LlmCall
 from tollmeter.model.home import Home
 from tollmeter.model.ids import imported_event_id, new_event_id

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl
@@ -15,8 +15,8 @@ import pytest
 
 from tollmeter.dashboards.prepare import call_cost, call_facts, call_rows, call_search, trace_links
 from tollmeter.dashboards.prepare.timeline import timeline
-from tollmeter.dashboards.queries.asking import filtered, listed
 from tollmeter.dashboards.queries.calls import CallRow, CallStep
+from tollmeter.dashboards.queries.plan import conditions
 from tollmeter.dashboards.selection import Selection, parse_search
 from tollmeter.dashboards.window import window
 from tollmeter.model.columns import columns_of
@@ -85,7 +85,7 @@ def test_hostile_values_stay_text_in_rows_filters_and_addresses(value: str) -> N
     assert (made["model"], made["route"]) == (value, value)
     again = parse_search(made["href"], call_search.OWN)
     assert (again.values("model"), again.get("call"), again.get("at")) == ((value,), "id", "2026-11-23")
-    assert filtered(selection.filters) == {"model": f"\x1f{value}\x1f"}
+    assert conditions(selection.filters) == {"model": f"\x1f{value}\x1f"}
     (bar,) = timeline(None, [replace(STEP, model=value)]).bars
     assert bar.name == value
     assert json.loads(call_facts.raw_json(row(response_model=value)))["response_model"] == value
@@ -140,10 +140,3 @@ def test_links_to_traces_need_a_trace_and_a_place() -> None:
         "https://cn-north-1.console.amazonaws.cn/"
     )
     assert trace_links.trace_links(trace, "", "us5.datadoghq.com")[0].href.startswith("https://us5.datadoghq.com/apm/")
-
-
-def test_lists_hold_any_value_and_none_means_any() -> None:
-    assert listed(None) == ""
-    assert listed(()) == "\x1f"
-    assert listed(("", "a")) == "\x1f\x1fa\x1f"
-    assert date(2026, 11, 23) == CALL.event_date

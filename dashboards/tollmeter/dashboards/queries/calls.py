@@ -8,7 +8,8 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final, Literal
 
-from tollmeter.dashboards.queries.asking import Days, Row, around, days_of_id, filtered, listed
+from tollmeter.dashboards.queries.event_days import Days, Row, around, days_of_id
+from tollmeter.dashboards.queries.plan import conditions, listed
 
 if TYPE_CHECKING:
     from tollmeter.dashboards.access import Viewer
@@ -150,7 +151,7 @@ class Asked:
 
     def parameters(self) -> dict[str, str]:
         """What `calls_page` and `calls_counted` take besides the span."""
-        return filtered(self.filters) | {
+        return conditions(self.filters) | {
             "search": self.search.text,
             "min_cost": self.search.min_cost,
             "min_latency": self.search.min_latency,

@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from tollmeter.dashboards.queries.asking import Row
+from tollmeter.dashboards.queries.event_days import Row
 from tollmeter.dashboards.queries.seen import simulated_fields
 
 if TYPE_CHECKING:

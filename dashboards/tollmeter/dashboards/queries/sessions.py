@@ -7,8 +7,9 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from tollmeter.dashboards.queries.asking import Days, filtered
 from tollmeter.dashboards.queries.calls import CallStep, Direction
+from tollmeter.dashboards.queries.event_days import Days
+from tollmeter.dashboards.queries.plan import conditions
 
 if TYPE_CHECKING:
     from tollmeter.dashboards.access import Viewer
@@ -92,7 +93,7 @@ class SessionsAsked:
 
     def parameters(self) -> dict[str, Any]:
         """What `sessions_page` and `sessions_counted` take."""
-        return filtered(self.filters, FILTERS) | {
+        return conditions(tuple(one for one in self.filters if one[0] in FILTERS)) | {
             "since": self.days[0], "until": self.days[1], "search": self.text,
         }  # fmt: skip
 

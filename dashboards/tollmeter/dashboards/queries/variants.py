@@ -7,7 +7,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal
 
-from tollmeter.dashboards.queries.asking import Days, Row, filtered
+from tollmeter.dashboards.queries.event_days import Days, Row
+from tollmeter.dashboards.queries.plan import conditions
 from tollmeter.dashboards.statistics.experiments import Sample
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def variants(
     lake: Lake, viewer: Viewer, by: By, subject: str, *, since: datetime, until: datetime, filters: Filters
 ) -> list[Variant]:
     """The variants of one experiment or prompt over a span, by name."""
-    asked = filtered(filters) | {
+    asked = conditions(filters) | {
         "by": by, "subject": subject, "since": since, "until": until,
     }  # fmt: skip
     samples: dict[str, dict[str, Sample]] = {}

@@ -1,38 +1,16 @@
-"""How a page's questions become parameters of named queries: filters, who may see what, days that an id may be of."""
+"""On which days an event may be, told by its id: the lake has no index, and a day is what it is cut by."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
-
-if TYPE_CHECKING:
-    from tollmeter.dashboards.selection import Filters
+from typing import Any, Final
 
 Row = dict[str, Any]
 Days = tuple[date, date]
 
-BETWEEN: Final = "\x1f"
 _UUID7: Final = re.compile(r"([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 _DAY: Final = timedelta(days=1)
-
-
-def listed(values: Iterable[str] | None) -> str:
-    r"""Values as one parameter, each between two separators; None, which means any, is empty.
-
-    No values at all are no less a list: nothing is among them.
-
-    >>> listed(None), listed([]), listed(["a", ""])
-    ('', '\x1f', '\x1fa\x1f\x1f')
-    """
-    return "" if values is None else BETWEEN + "".join(value + BETWEEN for value in values)
-
-
-def filtered(filters: Filters, known: Iterable[str] | None = None) -> dict[str, str]:
-    """Filters as parameters by the name of their dimension; only the known ones where a query does not take all."""
-    names = None if known is None else set(known)
-    return {name: listed(values) for name, values in filters if values and (names is None or name in names)}
 
 
 def days_of_id(event_id: str) -> Days | None:
