@@ -12,10 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 from flask.testing import FlaskClient
 
+from tollmeter.dashboards import address
 from tollmeter.dashboards.access import LOCAL, Viewer
 from tollmeter.dashboards.app import create_app
 from tollmeter.dashboards.exporting import route
 from tollmeter.dashboards.lake import Lake
+from tollmeter.dashboards.pages import calls, overview
 from tollmeter.dashboards.queries import calls_export
 from tollmeter.dashboards.selection import parse_search
 from tollmeter.dashboards.window import window
@@ -66,6 +68,18 @@ def test_csv_holds_exactly_what_is_filtered_and_no_formula(client: FlaskClient) 
     assert {row["request_model"] for row in everything} >= {"'+1", "'@SUM(A1)", 'a,"b"\nc', "x" * 256}
 
 
+def test_a_search_of_the_page_of_calls_narrows_what_is_exported(client: FlaskClient) -> None:
+    answer = client.get("/export/calls.csv?range=24h&q=%3CScript&min_cost=1e-12")
+    assert {row["request_model"] for row in _rows(answer.text)} == {"<script>"}
+    assert answer.headers["X-Tollmeter-Rows"] == "5"
+    assert _rows(client.get("/export/calls.csv?range=24h&min_cost=1").text) == []
+    searched = parse_search("?range=24h&q=%3Cscript&sort=-cost&call=x", calls.PAGE.own)
+    (csv_link, _) = [one.href for one in address.exports(calls.PAGE, searched)[:2]]
+    assert csv_link == "./export/calls.csv?range=24h&q=%3Cscript"
+    sessions = parse_search("?range=24h&q=a+session", ("q",))
+    assert address.exports(overview.PAGE, sessions)[0].href == "./export/calls.csv?range=24h"
+
+
 def test_parquet_holds_the_same_rows_with_their_types(client: FlaskClient) -> None:
     answer = client.get("/export/calls.parquet?range=24h&tenant=globex")
     table = pq.read_table(io.BytesIO(answer.data))
@@ -95,7 +109,7 @@ def test_more_than_one_export_holds_is_refused_with_both_numbers(home: Home, mon
 def test_parts_follow_on_without_gap_or_repeat_where_moments_are_equal(home: Home, part_rows: int) -> None:
     _land(home, 25)
     selection = parse_search("?range=24h")
-    found = list(calls_export.parts(Lake(home), LOCAL, selection, window(selection, NOW), part_rows))
+    found = list(calls_export.parts(Lake(home), LOCAL, selection, window(selection, NOW), part_rows=part_rows))
     ids = [one for table in found for one in table.column("event_id").to_pylist()]
     assert len(ids) == len(set(ids)) == 25
     assert all(table.num_rows <= part_rows for table in found)

@@ -12,8 +12,8 @@ from tollmeter.dashboards.access import viewer
 from tollmeter.dashboards.components import filter_bar, notices
 from tollmeter.dashboards.dimensions import UNGROUPED
 from tollmeter.dashboards.exporting.route import MOST_ROWS, PATH
-from tollmeter.dashboards.pages import PAGES, page_at
-from tollmeter.dashboards.prepare import formats
+from tollmeter.dashboards.pages import PAGES, calls, page_at
+from tollmeter.dashboards.prepare import call_search, formats
 from tollmeter.dashboards.selection import CUSTOM, Selection, parse_search
 from tollmeter.dashboards.views import View, ViewStore
 from tollmeter.dashboards.wire import OPENED, URL, in_browser
@@ -112,7 +112,7 @@ def _synchronise(*values: Any) -> tuple[Any, ...]:
         *_state(selection, controls.filter_by),
         filter_bar.chips(selection),
         links(page, selection),
-        exports(selection),
+        exports(page, selection),
     )
 
 
@@ -144,11 +144,14 @@ def links(here: Page | None, selection: Selection) -> list[Any]:
     return made
 
 
-def exports(selection: Selection) -> list[Any]:
-    """Links to the calls of a selection as files."""
+def exports(page: Page | None, selection: Selection) -> list[Any]:
+    """Links to the calls of a selection as files; a search of the page of calls holds for them too."""
     from dash import html
 
-    address = selection.shared().search()
+    narrowed = selection.shared()
+    for name in call_search.NARROWING if page is calls.PAGE else ():
+        narrowed = narrowed.with_extra(name, selection.get(name))
+    address = narrowed.search()
     made = [
         html.A(f"Calls as {label}", href=f"./{PATH}.{kind}{address}", target="_blank", className="tm-link")
         for kind, label in (("csv", "CSV"), ("parquet", "Parquet"))

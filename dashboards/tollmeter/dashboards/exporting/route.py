@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from tollmeter.dashboards.exporting.formats import as_csv, as_parquet
-from tollmeter.dashboards.prepare import formats
+from tollmeter.dashboards.prepare import call_search, formats
 from tollmeter.dashboards.queries import calls_export
 from tollmeter.dashboards.wire import asked, failure
 
@@ -31,10 +31,11 @@ def register(app: Dash, lake: Lake, zone: str) -> None:
 def _export(lake: Lake, zone: str, kind: str) -> Response:
     from flask import Response, request
 
-    question = asked(lake, zone, request.query_string.decode("latin-1"))
+    question = asked(lake, zone, request.query_string.decode("latin-1"), call_search.NARROWING)
     if question.selection.problems:
         return _told(_UNREADABLE, "; ".join(question.selection.problems))
-    given = (lake, question.viewer, question.selection, question.window)
+    search = call_search.search(question.selection)
+    given = (lake, question.viewer, question.selection, question.window, search)
     try:
         rows = calls_export.counted(*given)
     except Exception as error:  # noqa: BLE001 - whatever fails is told

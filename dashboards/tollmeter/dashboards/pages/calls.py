@@ -74,11 +74,7 @@ def register(wire: Wire) -> None:
 
 
 def _asked(asked: Asked) -> queries.Asked:
-    own = asked.selection.get
-    search = call_search.search(
-        own(call_search.KEY_TEXT), own(call_search.KEY_MIN_COST), own(call_search.KEY_MIN_LATENCY),
-        own(call_search.KEY_SORT),
-    )  # fmt: skip
+    search = call_search.search(asked.selection)
     return queries.Asked(asked.window.start, asked.window.end, asked.selection.filters, search, asked.viewer)
 
 
@@ -119,11 +115,7 @@ def _columns(search: queries.Search) -> list[grid.Column]:
 def _nothing(asked: Asked) -> Any:
     ways = []
     selection = asked.selection
-    own = [
-        key
-        for key in (call_search.KEY_TEXT, call_search.KEY_MIN_COST, call_search.KEY_MIN_LATENCY)
-        if selection.get(key)
-    ]
+    own = [key for key in call_search.NARROWING if selection.get(key)]
     if call_rows.page_of(selection) > 1:
         ways.append(("First page", asked.link(selection.with_extra(call_rows.KEY_PAGE, ""))))
     if own:

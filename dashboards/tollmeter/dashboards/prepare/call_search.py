@@ -7,12 +7,15 @@ from decimal import Decimal, InvalidOperation
 from typing import Final, get_args
 
 from tollmeter.dashboards.queries.calls import Direction, Search, Sort
+from tollmeter.dashboards.selection import Selection
 
 KEY_TEXT, KEY_MIN_COST, KEY_MIN_LATENCY = "q", "min_cost", "min_latency"
 KEY_SORT: Final = "sort"
 """What the address says of the table's order: a name of `Sort`, `-` before it for descending."""
 KEY_CALL, KEY_DAY = "call", "at"
-OWN: Final = (KEY_TEXT, KEY_MIN_COST, KEY_MIN_LATENCY, KEY_SORT, KEY_CALL, KEY_DAY)
+NARROWING: Final = (KEY_TEXT, KEY_MIN_COST, KEY_MIN_LATENCY)
+"""Names in the address that leave some calls out, so that an export heeds them."""
+OWN: Final = (*NARROWING, KEY_SORT, KEY_CALL, KEY_DAY)
 
 _XRAY: Final = re.compile(r"(?:Root=)?1-([0-9a-f]{8})-([0-9a-f]{24})")
 _HEX: Final = re.compile(r"[0-9A-Fa-f-]{32,36}")
@@ -69,7 +72,8 @@ def order(text: str) -> tuple[Sort, Direction]:
     return (name, "desc" if text.startswith("-") else "asc") if name else ("time", "desc")
 
 
-def search(text: str, min_cost: str, min_latency: str, sorted_by: str) -> Search:
-    """What the table is asked, from the parts of the address."""
-    sort, direction = order(sorted_by)
-    return Search(search_text(text), amount(min_cost), milliseconds(min_latency), sort, direction)
+def search(selection: Selection) -> Search:
+    """What the table is asked beside the filters, as the address says."""
+    sort, direction = order(selection.get(KEY_SORT))
+    text, cost, latency = (selection.get(name) for name in NARROWING)
+    return Search(search_text(text), amount(cost), milliseconds(latency), sort, direction)

@@ -38,6 +38,10 @@ class Search:
     sort: Sort = "time"
     direction: Direction = "desc"
 
+    def parameters(self) -> dict[str, str]:
+        """What it leaves of the calls, as the queries of calls take it."""
+        return {"search": self.text, "min_cost": self.min_cost, "min_latency": self.min_latency}
+
 
 @dataclass(frozen=True, slots=True)
 class CallRow:
@@ -151,11 +155,7 @@ class Asked:
 
     def parameters(self) -> dict[str, str]:
         """What `calls_page` and `calls_counted` take besides the span."""
-        return conditions(self.filters) | {
-            "search": self.search.text,
-            "min_cost": self.search.min_cost,
-            "min_latency": self.search.min_latency,
-        }
+        return conditions(self.filters) | self.search.parameters()
 
 
 def page(lake: Lake, asked: Asked, offset: int, limit: int) -> list[CallRow]:

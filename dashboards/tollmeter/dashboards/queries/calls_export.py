@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
+from tollmeter.dashboards.queries.calls import Search
 from tollmeter.dashboards.queries.plan import conditions
 
 if TYPE_CHECKING:
@@ -16,23 +17,30 @@ if TYPE_CHECKING:
     from tollmeter.dashboards.window import Window
 
 PART_ROWS: Final = 20_000
+_ANY: Final = Search()
 
 
-def counted(lake: Lake, viewer: Viewer, selection: Selection, span: Window) -> int:
+def counted(lake: Lake, viewer: Viewer, selection: Selection, span: Window, search: Search = _ANY) -> int:
     """How many calls there are."""
-    given = conditions(selection.filters)
+    given = conditions(selection.filters) | search.parameters()
     return int(lake.rows(viewer, "calls_counted", since=span.start, until=span.end, **given)[0]["calls"])
 
 
 def parts(
-    lake: Lake, viewer: Viewer, selection: Selection, span: Window, part_rows: int = PART_ROWS
+    lake: Lake,
+    viewer: Viewer,
+    selection: Selection,
+    span: Window,
+    search: Search = _ANY,
+    *,
+    part_rows: int = PART_ROWS,
 ) -> Iterator[pa.Table]:
     """Tables of at most `part_rows` calls; at least one, which may be empty. Times are UTC and say so.
 
     Raises:
         QueryError: the lake could not answer.
     """
-    given = conditions(selection.filters) | {"until": span.end, "limit": part_rows}
+    given = conditions(selection.filters) | search.parameters() | {"until": span.end, "limit": part_rows}
     since = span.start
     after: dict[str, Any] = {}
     while True:

@@ -22,6 +22,9 @@
 -- param status text = '': ok, error, partial, likewise
 -- param error_type text = '': classes or codes of errors, likewise
 -- param stream text = '': true or false, likewise
+-- param search text = '': an id of event, request, trace or provider, or a part of session, user, error or model
+-- param min_cost text = '': USD that a call cost at least, such as 0.05; empty means any
+-- param min_latency text = '': ms that a call took at least; empty means any
 -- param after_time timestamp = 1970-01-01: moment of the last row that was read
 -- param after_id text = '': its event_id
 -- param limit int = 20000: rows
@@ -190,6 +193,23 @@ WHERE "timestamp" >= CAST(:since AS TIMESTAMP)
   AND (
     "timestamp" > CAST(:after_time AS TIMESTAMP)
     OR ("timestamp" = CAST(:after_time AS TIMESTAMP) AND event_id > CAST(:after_id AS VARCHAR))
+  )
+  AND (
+    CAST(:search AS VARCHAR) = ''
+    OR event_id = CAST(:search AS VARCHAR)
+    OR request_id = CAST(:search AS VARCHAR)
+    OR trace_id = CAST(:search AS VARCHAR)
+    OR provider_request_id = CAST(:search AS VARCHAR)
+    OR STRPOS(LOWER(session_id), LOWER(CAST(:search AS VARCHAR))) > 0
+    OR STRPOS(LOWER(user_id), LOWER(CAST(:search AS VARCHAR))) > 0
+    OR STRPOS(LOWER(error_type), LOWER(CAST(:search AS VARCHAR))) > 0
+    OR STRPOS(LOWER(response_model), LOWER(CAST(:search AS VARCHAR))) > 0
+    OR STRPOS(LOWER(request_model), LOWER(CAST(:search AS VARCHAR))) > 0
+  )
+  AND (CAST(:min_cost AS VARCHAR) = '' OR cost_usd >= CAST(NULLIF(CAST(:min_cost AS VARCHAR), '') AS DECIMAL(18, 12)))
+  AND (
+    CAST(:min_latency AS VARCHAR) = ''
+    OR latency_ms >= CAST(NULLIF(CAST(:min_latency AS VARCHAR), '') AS DOUBLE PRECISION)
   )
 ORDER BY "timestamp", event_id
 LIMIT CAST(:limit AS BIGINT)
