@@ -39,7 +39,7 @@ def earlier(asked: Asked, ask: Ask) -> Sums:
 def with_requests(ask: Ask) -> Ask:
     """The same by the hour where days do not know what became of requests, nor of limits."""
     source = plan_sums(ask.window, ask.grain, ask.asked(), ask.viewer).source
-    return replace(ask, bucket="hour") if source in ("days", "sessions") else ask
+    return replace(ask, bucket="hour") if source in ("spend", "sessions") else ask
 
 
 def filtering(asked: Asked, name: str) -> Callable[[str], str]:

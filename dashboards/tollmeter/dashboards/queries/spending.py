@@ -40,7 +40,7 @@ def spending(lake: Lake, viewer: Viewer, span: Window, by: str, filters: Filters
     given = plan.parameters(span, "all")
     for name in ("bucket", "zone", "hours_begin"):
         del given[name]
-    given |= {"since_day": plan.since_day, "until_day": plan.until_day, "by": by or "none"}
+    given["by"] = by or "none"
     rows = lake.rows(viewer, "spend_cells", **given, **conditions(filters))
     return Spending(
         tuple(_cell(row) for row in rows),

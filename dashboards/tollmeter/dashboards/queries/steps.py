@@ -28,7 +28,7 @@ class Step:
 
 
 def steps(lake: Lake, ask: Ask, metric: str = METRIC_LATENCY) -> tuple[Step, ...]:
-    """The steps of a metric that `rollup_latency_hourly` has; requests have none where models are asked for.
+    """The steps of a metric that the rollups of latency have; requests have none where models are asked for.
 
     Raises:
         QueryError: the lake could not answer.

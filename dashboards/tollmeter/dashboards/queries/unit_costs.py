@@ -78,7 +78,6 @@ def unit_counts(lake: Lake, ask: Ask) -> UnitCounts:
     given = plan.parameters(ask.window, "all")
     for name in ("bucket", "zone", "hours_begin"):
         del given[name]
-    given |= {"since_day": plan.since_day, "until_day": plan.until_day}
     row = lake.rows(ask.viewer, "unit_counts", **given, **conditions(ask.filters))[0]
     return UnitCounts(row["users"], row["users_cost_usd"], row["sessions"], row["sessions_cost_usd"])
 

@@ -3,10 +3,12 @@
 -- param metric text = llm.latency_ms: what is measured; llm.ttft_ms, llm.output_tokens_per_s or http.duration_ms besides
 -- param since timestamp: calls from then on
 -- param until timestamp: calls before then
--- param source hours|rows = rows: the rollup of whole hours where it has the dimensions asked; else rows
--- param since_whole timestamp = 2200-01-01: start of the first whole hour; rows are read before it
--- param until_whole timestamp = 2200-01-01: end of the last whole hour; rows are read from then on
--- param rows read|skipped = read: skipped where the span is whole hours
+-- param source hours|days|rows = rows: the rollup of whole hours or days where it has the dimensions asked; else rows
+-- param since_whole timestamp = 2200-01-01: start of the first whole hour or day; rows are read before it
+-- param until_whole timestamp = 2200-01-01: end of the last whole hour or day; rows are read from then on
+-- param since_day date = 2200-01-01: of the source by day the first whole day of the reporting time zone
+-- param until_day date = 2200-01-01: of the source by day the day after the last whole one
+-- param rows read|skipped = read: skipped where the span is whole hours or days
 -- param bucket all|minute|hour|day|month = day: width of a bucket
 -- param zone text = UTC: time zone in which days and months begin, an IANA name
 -- param hours_begin 0|15|30|45 = 0: minute of UTC at which the zone's hours begin
@@ -34,10 +36,11 @@
 -- column step bigint: number of the step: values in (1.02^(8 step), 1.02^(8 step + 8)]
 -- column samples bigint: calls, or requests, whose value lies in it
 
--- Whole hours come from the rollup, what lies before and after them from rows. Eight of the rollup's buckets are a step.
+-- Whole hours or days come from a rollup, what lies before and after them from rows. Eight of its buckets are a step.
 WITH parts AS (
   SELECT
-    hour AS moment, model, CAST(NULL AS VARCHAR) AS request_model, provider, service, environment,
+    hour AS moment, CAST(NULL AS DATE) AS "day", model, CAST(NULL AS VARCHAR) AS request_model, provider, service,
+    environment,
     CAST(NULL AS VARCHAR) AS version, CAST(NULL AS VARCHAR) AS region, route, CAST(NULL AS VARCHAR) AS tenant_id,
     CAST(NULL AS VARCHAR) AS team, CAST(NULL AS VARCHAR) AS feature, CAST(NULL AS VARCHAR) AS user_id,
     CAST(NULL AS VARCHAR) AS session_id, CAST(NULL AS VARCHAR) AS prompt_name,
@@ -52,7 +55,17 @@ WITH parts AS (
     AND event_date BETWEEN CAST(:since_whole AS DATE) AND CAST(:until_whole AS DATE)
   UNION ALL
   SELECT
-    "timestamp", COALESCE(NULLIF(response_model, ''), NULLIF(request_model, ''), '(unknown)'),
+    NULL, "day", model, NULL, provider, service, environment, NULL, NULL, route, NULL, NULL, NULL, NULL, NULL, NULL,
+    NULL, NULL, NULL, NULL, NULL, NULL, bucket, "count"
+  FROM rollup_latency_daily
+  WHERE CAST(:source AS VARCHAR) = 'days'
+    AND metric = CAST(:metric AS VARCHAR)
+    AND "day" >= CAST(:since_day AS DATE)
+    AND "day" < CAST(:until_day AS DATE)
+    AND event_date BETWEEN CAST(:since_day AS DATE) - 1 AND CAST(:until_day AS DATE)
+  UNION ALL
+  SELECT
+    "timestamp", NULL, COALESCE(NULLIF(response_model, ''), NULLIF(request_model, ''), '(unknown)'),
     COALESCE(request_model, ''), COALESCE(provider, ''), service, COALESCE(environment, ''), COALESCE(version, ''),
     COALESCE(region, ''), COALESCE(route, ''), COALESCE(tenant_id, ''), COALESCE(team, ''), COALESCE(feature, ''),
     COALESCE(user_id, ''), COALESCE(session_id, ''), COALESCE(prompt_name, ''), COALESCE(prompt_version, ''),
@@ -81,7 +94,7 @@ WITH parts AS (
     )
   UNION ALL
   SELECT
-    "timestamp", NULL, NULL, NULL, service, COALESCE(environment, ''), COALESCE(version, ''), COALESCE(region, ''),
+    "timestamp", NULL, NULL, NULL, NULL, service, COALESCE(environment, ''), COALESCE(version, ''), COALESCE(region, ''),
     COALESCE(route, ''), COALESCE(tenant_id, ''), COALESCE(team, ''), COALESCE(feature, ''), COALESCE(user_id, ''),
     COALESCE(session_id, ''), COALESCE(prompt_name, ''), COALESCE(prompt_version, ''), COALESCE(experiment, ''),
     COALESCE(variant, ''), NULL, NULL, NULL, CAST(CEIL(LN(GREATEST(duration_ms, 0.001)) / LN(1.02)) AS BIGINT), 1
@@ -109,6 +122,7 @@ named AS (
       WHEN CAST(:hours_begin AS VARCHAR) = '45' THEN DATE_TRUNC('hour', moment - INTERVAL '45 minutes') + INTERVAL '45 minutes'
       ELSE DATE_TRUNC('hour', moment)
     END AS slot,
+    CASE WHEN CAST(:bucket AS VARCHAR) <> 'all' THEN "day" END AS "day",
     log_bucket,
     n
   FROM parts
@@ -137,8 +151,8 @@ stepped AS (
   SELECT
     CASE
       WHEN CAST(:bucket AS VARCHAR) IN ('all', 'minute', 'hour') THEN slot
-      WHEN CAST(:bucket AS VARCHAR) = 'day' THEN DATE_TRUNC('day', CONVERT_TIMEZONE('UTC', CAST(:zone AS VARCHAR), slot))
-      ELSE DATE_TRUNC('month', CONVERT_TIMEZONE('UTC', CAST(:zone AS VARCHAR), slot))
+      WHEN CAST(:bucket AS VARCHAR) = 'day' THEN DATE_TRUNC('day', COALESCE(CAST("day" AS TIMESTAMP), CONVERT_TIMEZONE('UTC', CAST(:zone AS VARCHAR), slot)))
+      ELSE DATE_TRUNC('month', COALESCE(CAST("day" AS TIMESTAMP), CONVERT_TIMEZONE('UTC', CAST(:zone AS VARCHAR), slot)))
     END AS bucket,
     CAST(FLOOR((log_bucket - 1) / 8.0) AS BIGINT) AS step,
     n

@@ -2,11 +2,11 @@
 -- purpose: what each value of a dimension spent on each model in a span, with tokens and parts of the cost by class
 -- param since timestamp: calls from then on
 -- param until timestamp: calls before then
--- param source hours|days|rows = rows: the rollup of whole hours or days, by the dimensions asked; else rows
+-- param source hours|days|spend|rows = rows: the rollup of whole hours or days that has the dimensions asked; else rows
 -- param since_whole timestamp = 2200-01-01: start of the first whole hour or day; rows are read before it
 -- param until_whole timestamp = 2200-01-01: end of the last whole hour or day; rows are read from then on
--- param since_day date = 2200-01-01: of the source by day the first whole day of the reporting time zone
--- param until_day date = 2200-01-01: of the source by day the day after the last whole one
+-- param since_day date = 2200-01-01: of the sources by day the first whole day of the reporting time zone
+-- param until_day date = 2200-01-01: of the sources by day the day after the last whole one
 -- param rows read|skipped = read: skipped where the span is whole hours or days
 -- param by none|model|request_model|provider|service|environment|version|region|route|tenant|team|feature|user|session|prompt|prompt_version|experiment|variant|status|error_type|stream = team: dimension
 -- param model text = '': values, each with U+001F before it and after the last; empty means all; so all that follow
@@ -63,12 +63,24 @@ WITH parts AS (
     AND event_date BETWEEN CAST(:since_whole AS DATE) AND CAST(:until_whole AS DATE)
   UNION ALL
   SELECT
+    model, NULL, provider, service, environment, NULL, NULL, route, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+    NULL, status, error_type, NULL, calls, unpriced_calls, input_tokens, output_tokens, cache_read_tokens,
+    cache_write_tokens, cost_usd, input_cost_usd, output_cost_usd, cache_read_cost_usd, cache_write_cost_usd,
+    fees_usd
+  FROM rollup_calls_daily
+  WHERE CAST(:source AS VARCHAR) = 'days'
+    AND calls > 0
+    AND "day" >= CAST(:since_day AS DATE)
+    AND "day" < CAST(:until_day AS DATE)
+    AND event_date BETWEEN CAST(:since_day AS DATE) - 1 AND CAST(:until_day AS DATE)
+  UNION ALL
+  SELECT
     model, NULL, provider, service, environment, NULL, NULL, NULL, tenant_id, team, feature, NULL, NULL, prompt_name,
     prompt_version, NULL, NULL, NULL, NULL, NULL, calls, unpriced_calls, input_tokens, output_tokens,
     cache_read_tokens, cache_write_tokens, cost_usd, input_cost_usd, output_cost_usd, cache_read_cost_usd,
     cache_write_cost_usd, fees_usd
   FROM rollup_spend_daily
-  WHERE CAST(:source AS VARCHAR) = 'days'
+  WHERE CAST(:source AS VARCHAR) = 'spend'
     AND calls > 0
     AND "day" >= CAST(:since_day AS DATE)
     AND "day" < CAST(:until_day AS DATE)
