@@ -59,12 +59,12 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lake, list[
 @pytest.mark.parametrize(
     ("by", "zone", "filters", "viewer", "source"),
     [
-        ("model", "UTC", (), EVERYTHING, "hours"),
-        ("", "UTC", (("model", ("m-1",)),), EVERYTHING, "hours"),
-        ("team", ZONE, (("provider", ("openai",)),), EVERYTHING, "days"),
-        ("team", ZONE, (), Viewer("tenant's", ("acme",)), "days"),
+        ("model", ZONE, (), EVERYTHING, "days"),
+        ("", ZONE, (("model", ("m-1",)),), EVERYTHING, "days"),
+        ("team", ZONE, (("provider", ("openai",)),), EVERYTHING, "spend"),
+        ("team", ZONE, (), Viewer("tenant's", ("acme",)), "spend"),
         ("user", ZONE, (("team", ("", "it's")),), EVERYTHING, "rows"),
-        ("version", "UTC", (), EVERYTHING, "rows"),
+        ("version", ZONE, (), EVERYTHING, "rows"),
     ],
 )
 def test_cells_are_the_sums_of_the_rows(  # noqa: PLR0917 - pytest passes them by name
@@ -102,7 +102,7 @@ def test_cells_are_the_sums_of_the_rows(  # noqa: PLR0917 - pytest passes them b
 def test_the_effects_of_two_periods_add_up_to_the_difference_of_their_rows(lake: tuple[Lake, list[LlmCall]]) -> None:
     opened, events = lake
     two_days, first = timedelta(days=2), datetime(2026, 11, 1)  # noqa: DTZ001 - the lake's times are UTC without zone
-    spans = [Window(start, start + two_days, "day", first + 9 * two_days) for start in (first, first + two_days)]
+    spans = [Window(start, start + two_days, "day", first + 9 * two_days, ZONE) for start in (first, first + two_days)]
     split = decompose(*(spending(opened, EVERYTHING, span, "team", ()).cells for span in spans), within_entity=True)
     costs = [
         sum(e.cost_usd or 0 for e in events if span.start <= e.timestamp.replace(tzinfo=None) < span.end)
