@@ -22,6 +22,11 @@ from tollmeter.model.home import Home
 pytestmark = pytest.mark.browser
 
 ARTEFACTS: Final = Path(__file__).parents[2] / ".artefacts"
+# In one question: between two, elements are replaced.
+_SETTLED: Final = (
+    "return document.querySelector('#page > *') !== null"
+    " && ![...document.querySelectorAll('.mantine-Skeleton-root, .tm-busy')].some(one => one.offsetParent)"
+)
 WIDE, PHONE = (1440, 900), (390, 844)
 
 
@@ -72,9 +77,7 @@ def shown(window: Any, url: str, size: tuple[int, int] = WIDE, scheme: str = "li
 
 
 def settled(window: Any) -> None:
-    until(window, lambda page: page.find_elements(By.CSS_SELECTOR, "#page > *"))
-    waiting = ".mantine-Skeleton-root, .tm-busy"
-    until(window, lambda page: not [one for one in page.find_elements(By.CSS_SELECTOR, waiting) if one.is_displayed()])
+    until(window, lambda page: page.execute_script(_SETTLED))
 
 
 def serious(window: Any) -> list[str]:

@@ -27,6 +27,7 @@ def menu() -> Any:
         position="bottom-end",
         shadow="md",
         keepMounted=True,
+        withRoles=False,  # they would stand on a wrapper that no reader reaches
         width=340,
     )
 
