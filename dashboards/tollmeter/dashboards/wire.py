@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tollmeter.dashboards.lake import Lake
 
 log: Final = logging.getLogger(__name__)
+_LONGEST_MESSAGE: Final = 240
 URL, TICK, REFRESH, TAB = "url", "tick", "refresh", "tab"
 """Elements of the shell: the address, the clock, the button that asks anew, the name of the browser's tab."""
 OPENED: Final = "opened"
@@ -231,7 +232,10 @@ def failure(error: Exception) -> tuple[str, str]:
     """Log a failure; its reference and what the reader is told."""
     reference = uuid.uuid4().hex[:8]
     log.error("reading for the dashboard failed, reference %s", reference, exc_info=error)
-    return reference, str(error) if isinstance(error, TollmeterError) else "Unexpected; details are in the log."
+    if not isinstance(error, TollmeterError):
+        return reference, "Unexpected; details are in the log."
+    # A query's error holds its text, which is for the log.
+    return reference, (str(error).partition("\n")[0])[:_LONGEST_MESSAGE]
 
 
 def _failed(name: str, error: Exception) -> list[Any]:
