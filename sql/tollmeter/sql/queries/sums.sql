@@ -109,7 +109,7 @@ WITH parts AS (
     AND event_date BETWEEN CAST(:since_whole AS DATE) AND CAST(:until_whole AS DATE)
   UNION ALL
   SELECT
-    NULL, "day", model, NULL, provider, service, environment, NULL, NULL, route, NULL, NULL, NULL, NULL, NULL,
+    CAST(NULL AS TIMESTAMP), "day", model, NULL, provider, service, environment, NULL, NULL, route, NULL, NULL, NULL, NULL, NULL,
     NULL, NULL, NULL, NULL, status, error_type, NULL, calls, requests, errors, partial_calls,
     throttles, retries, fallbacks, cache_hits, unpriced_calls, estimated_calls, missing_usage_calls,
     inconsistent_calls, request_errors, failed_requests, client_disconnects, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens,
@@ -123,7 +123,7 @@ WITH parts AS (
     AND event_date BETWEEN CAST(:since_day AS DATE) - 1 AND CAST(:until_day AS DATE)
   UNION ALL
   SELECT
-    NULL, "day", model, NULL, provider, service, environment, NULL, NULL, NULL, tenant_id, team, feature, NULL,
+    CAST(NULL AS TIMESTAMP), "day", model, NULL, provider, service, environment, NULL, NULL, NULL, tenant_id, team, feature, NULL,
     NULL, prompt_name, prompt_version, NULL, NULL, NULL, NULL, NULL, calls, requests, errors, partial_calls,
     throttles, retries, fallbacks, cache_hits, unpriced_calls, estimated_calls, missing_usage_calls,
     inconsistent_calls, 0, 0, 0, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens,
@@ -137,7 +137,7 @@ WITH parts AS (
     AND event_date BETWEEN CAST(:since_day AS DATE) - 1 AND CAST(:until_day AS DATE)
   UNION ALL
   SELECT
-    NULL, "day", model, NULL, provider, service, environment, NULL, NULL, NULL, tenant_id, team, NULL, user_id,
+    CAST(NULL AS TIMESTAMP), "day", model, NULL, provider, service, environment, NULL, NULL, NULL, tenant_id, team, NULL, user_id,
     session_id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, calls, requests, errors, 0, 0, 0, 0, 0, unpriced_calls,
     0, 0, 0, 0, 0, 0, input_tokens, output_tokens, cache_read_tokens, 0, 0, 0, 0, 0, 0, 0, cost_usd, NULL, NULL,
     NULL, NULL, NULL, cache_savings_usd, NULL, NULL
