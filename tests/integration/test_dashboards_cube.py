@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from math import ceil
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hand_lake import call, land, request, roll_up
@@ -106,6 +107,12 @@ def _asks(zone: str, seed: int) -> Iterator[Ask]:
     first = START.replace(tzinfo=None) + timedelta(hours=27.4)
     span = Window(first, first + timedelta(hours=50.6), "hour", first + timedelta(hours=60), zone)
     yield Ask(span, Viewer("ada", None), "route")
+    midnight = datetime.combine(START.date(), datetime.min.time(), ZoneInfo(zone)) + timedelta(days=1)
+    whole = midnight.astimezone(UTC).replace(tzinfo=None)
+    for group in ("", "model"):
+        for grain in GRAINS:
+            span = Window(whole, whole + timedelta(days=2), "day", whole + timedelta(days=9), zone)
+            yield Ask(span, Viewer("ada", None), group, (), grain)
 
 
 def _filters(chance: random.Random, names: list[str]) -> Filters:
