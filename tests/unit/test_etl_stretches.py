@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import gzip
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from tollmeter.etl.judge import Piece
+from tollmeter.etl.judge import Judging, Piece
 from tollmeter.etl.lines import CHUNK_BYTES, MAX_LINE_BYTES, read_blocks
+from tollmeter.etl.slices import Desk
 from tollmeter.etl.stretches import Cut, Stretch, cut_lines
+from tollmeter.etl.tombstones import Tombstones
 from tollmeter.model.errors import DataError
 
 LINES = [b"%d " % number * (number % 300) for number in range(3000)]
@@ -88,5 +91,5 @@ def test_a_file_that_changed_meanwhile_is_told(tmp_path: Path, change: bytes) ->
     path.write_bytes(b"a\nb\nccccccc\n")
     (stretch,) = stretches_of(path, cuts_of(path) or [])
     path.write_bytes(change)
-    with pytest.raises(DataError, match="'k' changed"):
-        stretch.read()
+    with pytest.raises(DataError, match="changed while it was read: k"):
+        Desk().judge(0, [stretch], Judging(datetime(2026, 11, 23, tzinfo=UTC), Tombstones()))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tollmeter.model.home import Home
 
 MAX_OBJECTS: Final = 2000
-MAX_EXPANDED_BYTES: Final = 1 << 30
+MAX_EXPANDED_BYTES: Final = 2 << 30
 """A batch ends at this many objects or decompressed bytes: the most that a crash can make a run do again."""
 
 

@@ -16,6 +16,7 @@ from tollmeter.etl.judge import Judging, Piece, judge
 from tollmeter.etl.parquet import Encoding
 from tollmeter.etl.rows import ORIGIN, stamped
 from tollmeter.etl.stretches import Stretch
+from tollmeter.model.errors import DataError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -68,8 +69,14 @@ class Desk:
         self._held: dict[int, dict[str, Held]] = {}
 
     def judge(self, number: int, task: Task, how: Judging) -> Seen:
-        """The verdicts on all lines of a slice; its rows are held under the number."""
+        """The verdicts on all lines of a slice; its rows are held under the number.
+
+        Raises:
+            DataError: a file is not what it was a moment ago.
+        """
         judged = judge((each.read() for each in task), how)
+        if judged.lines.total() != sum(each.line_count for each in task):
+            raise DataError(f"a raw object changed while it was read: {', '.join(sorted({each.key for each in task}))}")
         duplicates, held, rows = Counter[int](), dict[str, Held](), dict[str, Rows]()
         for name, found in judged.tables.items():
             if len(found):
