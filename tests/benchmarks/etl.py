@@ -96,7 +96,7 @@ def _copy_tree(source: Path, target: Path) -> None:
 
 def _grown(folder: Path, lines: int, progress: Callable[[str], None]) -> dict[str, Any]:
     """One run into an empty lake."""
-    progress(f"etl: {lines:,} lines")
+    progress(f"etl: 1 of the runs into an empty lake, {lines:,} lines")
     home = folder / "growth"
     _write(home / "raw", 0, lines)
     run = _side("etl", home)

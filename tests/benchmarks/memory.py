@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -27,10 +28,13 @@ class Watched:
 def watched(command: Sequence[str]) -> Watched:
     """Run a command to its end.
 
+    It may keep the bytecode of what it imports, as an installation does, whatever the environment says.
+
     Raises:
         subprocess.CalledProcessError: it failed.
     """
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
     pss = rss = 0
     while process.poll() is None:
         found = [_held(pid) for pid in _family(process.pid)]

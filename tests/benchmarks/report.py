@@ -253,7 +253,18 @@ def _growth(runs: list[dict[str, Any]]) -> str:
         )
         for run in runs
     ]
-    return f"\n{_table(*rows)}" if runs else ""
+    return f"\n{_table(*rows)}{_linear(runs)}" if runs else ""
+
+
+def _linear(runs: list[dict[str, Any]]) -> str:
+    """How the time of a line grows with their number, and the memory of the largest run."""
+    least, most = (pick(runs, key=lambda run: run["lines"]) for pick in (min, max))
+    times = (most["seconds"] / most["lines"]) / (least["seconds"] / least["lines"])
+    met = _met(max(run["pss"] for run in runs) <= MAX_ETL_BYTES)
+    return (
+        f"\nA line of {most['lines']:,} took {times:.2f} times as long as one of {least['lines']:,}. "
+        f"Memory bar 1,536 MiB, {met}.\n"
+    )
 
 
 def _mib(size: int) -> str:
