@@ -13,11 +13,13 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from tollmeter.dashboards import lake as lake_module
 from tollmeter.dashboards.access import LOCAL, Viewer
 from tollmeter.dashboards.answers import Answers
+from tollmeter.dashboards.health import Health
 from tollmeter.dashboards.lake import Lake
-from tollmeter.model.errors import CancelledError, QueryError
-from tollmeter.model.home import Home
+from tollmeter.model.errors import CancelledError, QueryError, TransientError
+from tollmeter.model.home import Home, LakePlace
 from tollmeter.model.settings import Settings
 from tollmeter.sql.cancelling import Cancel
 from tollmeter.sql.duckdb_engine import DuckDBEngine
@@ -151,6 +153,79 @@ def test_an_engine_that_fails_is_opened_anew_and_asked_once_more_but_not_at_each
     with pytest.raises(QueryError):
         lake.run(LOCAL, text("SELECT nowhere FROM llm_calls"))
     assert lake._engine is second, "it was opened just now"
+
+
+class Elsewhere:
+    """An engine that cannot tell when the lake changes, and whose connection may be lost."""
+
+    snapshot = ""
+
+    def __init__(self, lost: int = 0) -> None:
+        self.asked, self.lost = 0, lost
+
+    def refresh(self) -> None:
+        pass
+
+    def run(self, *_: Any) -> pa.Table:
+        self.asked += 1
+        if self.asked <= self.lost:
+            raise TransientError("the connection was lost")
+        return table(self.asked)
+
+
+def elsewhere(engine: Elsewhere, now: list[float], patch: pytest.MonkeyPatch, home: Home, **more: Any) -> Lake:
+    patch.setattr(lake_module, "open_engine", lambda *_args, **_more: engine)
+    settings = Settings.load({}, engine="redshift", redshift_workgroup="w", **more)
+    return Lake(Home(home.path, LakePlace.of(settings)), settings, clock=lambda: now[0])
+
+
+def test_what_redshift_answered_is_kept_for_a_minute_where_nothing_tells_of_changes(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, engine = [120.0], Elsewhere()
+    lake = elsewhere(engine, now, monkeypatch, home)
+    first = lake.query(LOCAL, "overview", **arguments("overview"))
+    now[0] = 179
+    assert lake.query(LOCAL, "overview", **arguments("overview")) is first
+    now[0] = 180
+    assert lake.query(LOCAL, "overview", **arguments("overview")) is not first
+
+
+def test_the_catalog_tells_of_changes_for_redshift_where_it_can_be_reached(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lakes.fill(home, NOW, calls=5, hours=1)
+    now, engine = [0.0], Elsewhere()
+    lake = elsewhere(engine, now, monkeypatch, home, lake_url=str(home.lake))
+    first = lake.query(LOCAL, "overview", **arguments("overview"))
+    now[0] = 600
+    assert lake.query(LOCAL, "overview", **arguments("overview")) is first
+    lakes.fill(home, NOW, calls=5, hours=1)
+    now[0] = 603
+    assert lake.query(LOCAL, "overview", **arguments("overview")) is not first
+
+
+def test_a_connection_that_was_lost_costs_no_answer_and_one_that_stays_lost_is_told(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake = elsewhere(Elsewhere(lost=1), [0.0], monkeypatch, home)
+    assert lake.query(LOCAL, "overview", **arguments("overview")).num_rows == 2
+    lake = elsewhere(Elsewhere(lost=2), [0.0], monkeypatch, home)
+    with pytest.raises(TransientError):
+        lake.query(LOCAL, "overview", **arguments("overview"))
+    assert lake.failed_at is not None
+
+
+def test_health_does_not_keep_redshift_awake(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    now, engine = [0.0], Elsewhere()
+    lake = elsewhere(engine, now, monkeypatch, home)
+    health = Health(lake, patience_s=60, clock=lambda: now[0])
+    for now[0] in (0.0, 1800.0, 3599.0):
+        assert health.fault() == ""
+    assert engine.asked == 1
+    now[0] = 3601
+    assert health.fault() == ""
+    assert engine.asked == 2
 
 
 def test_a_question_that_runs_is_ended_by_its_asker_alone(lake: Lake) -> None:

@@ -20,7 +20,7 @@ from tollmeter.dashboards.prepare.colours import Palette, palette
 from tollmeter.dashboards.queries import cube, seen
 from tollmeter.dashboards.selection import Selection, parse_search
 from tollmeter.dashboards.window import Window, previous, utc_now, window
-from tollmeter.model.errors import CancelledError, TollmeterError
+from tollmeter.model.errors import CancelledError, TollmeterError, UsageError
 
 if TYPE_CHECKING:
     from dash import Dash
@@ -229,13 +229,16 @@ def asked(lake: Lake, zone: str, search: str | None, own: tuple[str, ...] = ()) 
 
 
 def failure(error: Exception) -> tuple[str, str]:
-    """Log a failure; its reference and what the reader is told."""
+    """Log a failure; its reference and what the reader is told.
+
+    What an engine says stays in the log: it may repeat a value of a row that the reader must not see.
+    """
     reference = uuid.uuid4().hex[:8]
     log.error("reading for the dashboard failed, reference %s", reference, exc_info=error)
-    if not isinstance(error, TollmeterError):
-        return reference, "Unexpected; details are in the log."
-    # A query's error holds its text, which is for the log.
-    return reference, (str(error).partition("\n")[0])[:_LONGEST_MESSAGE]
+    if isinstance(error, UsageError):
+        return reference, str(error)[:_LONGEST_MESSAGE]
+    known = "The lake could not answer" if isinstance(error, TollmeterError) else "Unexpected"
+    return reference, f"{known}; details are in the log."
 
 
 def _failed(name: str, error: Exception) -> list[Any]:

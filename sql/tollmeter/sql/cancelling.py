@@ -9,8 +9,7 @@ from typing import Final
 
 from tollmeter.model.errors import CancelledError
 
-_AGAIN_S: Final = 0.02
-_PATIENCE_S: Final = 5.0
+_WAITS_S: Final = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 
 
 class _Running:
@@ -21,12 +20,12 @@ class _Running:
 
     def end(self) -> None:
         """Tell it to end until it has: what is said between its registering and its first step goes unheard."""
-        for _ in range(int(_PATIENCE_S / _AGAIN_S)):
+        for wait_s in _WAITS_S:
             with self._lock:
                 if self._ended.is_set():
                     return
                 self._stop()
-            if self._ended.wait(_AGAIN_S):
+            if self._ended.wait(wait_s):
                 return
 
     def has_ended(self) -> None:
