@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from calendar import monthrange
 from dataclasses import replace
 from typing import Any, Final
 
 from tollmeter.dashboards.components import card, grid, tiles
 from tollmeter.dashboards.components.graph import graph
 from tollmeter.dashboards.figures import time
-from tollmeter.dashboards.pages import cost_cards
+from tollmeter.dashboards.pages import cost_cards, overlays
 from tollmeter.dashboards.pages.asking import (
     ask_of,
     compared,
@@ -21,11 +20,8 @@ from tollmeter.dashboards.pages.asking import (
 from tollmeter.dashboards.prepare import caching, spending, token_parts, units
 from tollmeter.dashboards.prepare.charts import stacked
 from tollmeter.dashboards.prepare.groups import points
-from tollmeter.dashboards.prepare.month import month_chart
 from tollmeter.dashboards.queries import unit_costs as queries
 from tollmeter.dashboards.queries.cube import sums, total
-from tollmeter.dashboards.selection import LAST_MONTH, MONTH_TO_DATE, Selection
-from tollmeter.dashboards.window import Window, span_of_days, window
 from tollmeter.dashboards.wire import Asked, Page, Shown, Wire
 
 _TILES: Final = (
@@ -43,9 +39,7 @@ def layout() -> Any:
             card.bare("cost-headline", "Headline", tiles.skeleton_row(_TILES)),
             card.grid_of(
                 card.card("cost-spend", "Spend over time"),
-                card.card(
-                    "cost-month", "Month so far", help_text="calls of this calendar month, under the same filters"
-                ),
+                overlays.month_card("cost-month"),
                 card.card("cost-groups", "Who spent it", wide=True),
                 card.card("cost-kinds", "Tokens by kind"),
                 card.card("cost-parts", "What the money bought"),
@@ -66,7 +60,7 @@ def register(wire: Wire) -> None:
     """Connect its cards."""
     wire.card("cost-headline", _headline)
     wire.card("cost-spend", _spend)
-    wire.card("cost-month", _month)
+    overlays.register_month(wire, "cost-month")
     wire.card("cost-groups", _groups)
     wire.cards(("cost-kinds", "cost-parts"), _tokens)
     wire.cards(("cost-hits", "cost-caches"), _caches)
@@ -93,23 +87,6 @@ def _spend(asked: Asked) -> Shown:
     )  # fmt: skip
     label = f"Spend over time by {grouped_by(asked).lower() or 'nothing'}"
     return Shown(graph("cost-spend-chart", time.bars(chart), label), chart.caption)
-
-
-def _month(asked: Asked) -> Shown:
-    """Always this month, whatever range is chosen: a budget is one of a month."""
-    now, zone = asked.window.now, asked.window.zone
-    so_far = window(Selection(range=MONTH_TO_DATE), now, zone)
-    last = window(Selection(range=LAST_MONTH), now, zone)
-    spent = sums(asked.lake, whole(asked, window=so_far, bucket="day"))
-    before = sums(asked.lake, whole(asked, window=last, bucket="day"))
-    chart = month_chart(spent, _whole_month(so_far), (before, replace(last, bucket="day")))
-    return Shown(graph("cost-month-chart", time.lines(chart), "Spend of the month, added up by day"), chart.caption)
-
-
-def _whole_month(so_far: Window) -> Window:
-    first, _ = so_far.days()
-    last = first.replace(day=monthrange(first.year, first.month)[1])
-    return replace(span_of_days(first, last, so_far.now, so_far.zone), bucket="day")
 
 
 def _groups(asked: Asked) -> Shown:

@@ -30,6 +30,15 @@ def money(value: Decimal | None) -> str:
     return f"{sign}${abs(value):,.{decimals}f}"
 
 
+def estimate(value: float) -> str:
+    """US dollars that are not known better than to three digits.
+
+    >>> estimate(1234.5), estimate(0.01234), estimate(0)
+    ('$1,230', '$0.0123', '$0')
+    """
+    return f"${Decimal(f'{value:.3g}'):,f}"
+
+
 def count(value: int) -> str:
     """A whole number, thousands apart.
 
