@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Final
 
 from tollmeter.dashboards.components import card, grid, tiles
@@ -86,7 +85,8 @@ def _spend(asked: Asked) -> Shown:
         found=found.values_found,
     )  # fmt: skip
     label = f"Spend over time by {grouped_by(asked).lower() or 'nothing'}"
-    return Shown(graph("cost-spend-chart", time.bars(chart), label), chart.caption)
+    figure = overlays.with_unusual(asked, overlays.with_events(asked, time.bars(chart)))
+    return Shown(graph("cost-spend-chart", figure, label), chart.caption)
 
 
 def _groups(asked: Asked) -> Shown:

@@ -17,7 +17,7 @@ from tollmeter.dashboards.figures.base import Figure
 from tollmeter.dashboards.figures.forecast import with_forecast
 from tollmeter.dashboards.figures.overlays import annotated, marked
 from tollmeter.dashboards.prepare import forecast as prepare
-from tollmeter.dashboards.prepare.annotations import annotations
+from tollmeter.dashboards.prepare.annotations import happened
 from tollmeter.dashboards.prepare.anomalies import FLOOR_USD, history, marks
 from tollmeter.dashboards.prepare.month import month_chart
 from tollmeter.dashboards.queries import cube
@@ -31,7 +31,8 @@ MONTH_TITLE: Final = "Month so far, and its end"
 
 def with_events(asked: Asked, figure: Figure) -> Figure:
     """A chart over the window's time, with lines where a version was deployed or a price changed."""
-    return annotated(figure, annotations(changes_seen(asked.lake, asked.viewer, asked.window), asked.window), asked.window)
+    notes = happened(changes_seen(asked.lake, asked.viewer, asked.window), asked.window)
+    return annotated(figure, notes, asked.window)
 
 
 def with_unusual(asked: Asked, figure: Figure) -> Figure:

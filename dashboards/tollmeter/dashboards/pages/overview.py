@@ -8,6 +8,7 @@ from typing import Any, Final
 from tollmeter.dashboards.components import card, notices, table, tiles
 from tollmeter.dashboards.components.graph import graph
 from tollmeter.dashboards.figures import ranking, time
+from tollmeter.dashboards.pages import overlays
 from tollmeter.dashboards.prepare import overview as prepare
 from tollmeter.dashboards.queries import cube
 from tollmeter.dashboards.wire import Asked, Page, Shown, Wire
@@ -30,6 +31,7 @@ def layout() -> Any:
             card.grid_of(
                 card.card("overview-spend", "Spend over time"),
                 card.card("overview-cost", "Cost by group"),
+                overlays.month_card("overview-month"),
                 card.card("overview-latency", "Latency of model calls"),
                 card.card("overview-errors", "Failed calls by type"),
                 card.card("overview-tenants", "Top tenants"),
@@ -45,6 +47,7 @@ def register(wire: Wire) -> None:
     wire.card("overview-headline", _headline)
     wire.card("overview-spend", _spend)
     wire.card("overview-cost", _cost)
+    overlays.register_month(wire, "overview-month")
     wire.card("overview-latency", _latency)
     wire.card("overview-errors", _errors)
     wire.card("overview-tenants", lambda asked: _top(asked, "tenant"))
@@ -79,7 +82,8 @@ def _spend(asked: Asked) -> Shown:
     if not chart.series:
         return Shown(notices.nothing_here("No priced call in this period."), chart.caption)
     label = f"Spend over time by {asked.group}" if group else "Spend over time"
-    return Shown(graph("overview-spend-chart", time.bars(chart), label), chart.caption)
+    figure = overlays.with_unusual(asked, overlays.with_events(asked, time.bars(chart)))
+    return Shown(graph("overview-spend-chart", figure, label), chart.caption)
 
 
 def _cost(asked: Asked) -> Shown:

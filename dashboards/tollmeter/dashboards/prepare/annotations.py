@@ -61,8 +61,8 @@ def price_changes(seen: Iterable[Seen], since: datetime) -> list[Annotation]:
     return sorted(found, key=lambda one: (one.moment, one.text))
 
 
-def annotations(seen: Sequence[Seen], span: Window, others: Iterable[Annotation] = ()) -> tuple[Annotation, ...]:
-    """All of a span, `others` (such as alarms that fired) among them; the newest twelve, for lines are to be told apart.
+def happened(seen: Sequence[Seen], span: Window, others: Iterable[Annotation] = ()) -> tuple[Annotation, ...]:
+    """All of a span, `others` (such as alarms that fired) among them; the newest twelve, so that lines stay apart.
 
     What falls into one bucket is one line that names all of it.
     """

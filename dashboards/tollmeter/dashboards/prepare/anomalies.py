@@ -28,14 +28,16 @@ class Mark:
 
 
 def history(span: Window) -> Window | None:
-    """The span with what has to be read before it to tell what is usual; None where buckets are neither days nor hours."""
+    """The span and what is read before it to tell what is usual; None where buckets are neither days nor hours."""
     if span.bucket not in HISTORY:
         return None
     first = span.local(span.start - _NEEDED[span.bucket]).date()
     return replace(span, start=day_start(first, span.zone))
 
 
-def marks(values: Mapping[datetime, Number], long: Window, span: Window, floor: float, unit: Unit = MONEY) -> tuple[Mark, ...]:
+def marks(
+    values: Mapping[datetime, Number], long: Window, span: Window, floor: float, unit: Unit = MONEY
+) -> tuple[Mark, ...]:
     """Marks within `span`, from sums by start of a bucket (UTC) of `long`, which reaches back; no bucket is 0.
 
     The bucket that is still filling is not judged, and neither are those before the first call.

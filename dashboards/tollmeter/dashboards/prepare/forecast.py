@@ -57,16 +57,18 @@ def outlook(spend: Mapping[datetime, Decimal], span: Window, budget: Budget | No
     limit = None if usd is None else float(usd)
     found = forecast(full, (last - today).days + 1)
     if found is None:
-        said = f"{formats.money(spent)} so far{_left(spent, usd)}. No forecast: it needs {LEAST_DAYS} full days of calls."
+        lacking = f"No forecast: it needs {LEAST_DAYS} full days of calls."
+        said = f"{formats.money(spent)} so far{_left(spent, usd)}. {lacking}"
         return Outlook(first, last, budget=limit, budget_name=name, sentence=said)
     # No outcome is below what is spent already.
     base, least = float(until_today), float(spent)
     expected, low, high = (
         tuple(max(base + value, least) for value in line) for line in (found.expected, found.low, found.high)
     )
+    end, lower, upper = (formats.estimate(line[-1]) for line in (expected, low, high))
     said = (
-        f"{formats.money(spent)} so far. Expected by {last:%B} {last.day}: {formats.estimate(expected[-1])}, 80 % between"
-        f" {formats.estimate(low[-1])} and {formats.estimate(high[-1])}{_against(low[-1], expected[-1], high[-1], usd)}."
+        f"{formats.money(spent)} so far. Expected by {last:%B} {last.day}: {end}, 80 % between {lower} and"
+        f" {upper}{_against(low[-1], expected[-1], high[-1], usd)}."
     )
     days = tuple(today + number * _DAY for number in range(len(expected)))
     return Outlook(first, last, days, expected, low, high, limit, name, said)

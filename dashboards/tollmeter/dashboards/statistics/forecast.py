@@ -15,8 +15,8 @@ MOST_DAYS: Final = 120
 """Older days are not looked at."""
 BAND: Final = 0.8
 """The share of outcomes that the band is to hold; docs/budgets.md has what it held."""
-WIDER: Final = 1.25
-"""What the band is widened by: paths know nothing of a level that will move; found on histories other than those told of."""
+WIDER: Final = 1.5
+"""What the band is widened by, for paths know of no level that will move; found on other histories than reported."""
 _WEEK: Final = 7
 _PATHS: Final = 400
 _WEEKS: Final = 8
@@ -36,10 +36,10 @@ class Forecast:
 def forecast(history: Sequence[float], days: int) -> Forecast | None:
     """The sums of the next `days` days, after a history of full days without gaps (0 where nothing was spent).
 
-    Two views of the same history, half of the paths each: exponential smoothing with a weekly season of the square roots
-    (statsmodels' ETSModel, errors drawn from its own), which follows a level that moves; and weekdays drawn from the
-    last eight weeks, which a spike does not carry away. None where fewer than `LEAST_DAYS` are known, or nothing was
-    spent. The same history gives the same forecast.
+    Two views of the same history, half of the paths each: exponential smoothing with a weekly season of the square
+    roots (statsmodels' ETSModel, errors drawn from its own), which follows a level that moves; and weekdays drawn from
+    the last eight weeks, which a spike does not carry away.
+    None where fewer than `LEAST_DAYS` are known. The same history gives the same forecast.
     """
     known = _begun(history)[-MOST_DAYS:]
     if len(known) < LEAST_DAYS or days < 1:
