@@ -53,7 +53,9 @@ def serve_production(
 
         def load(self) -> Any:
             from tollmeter.dashboards.app import create_app
+            from tollmeter.dashboards.statistics import warm_up
 
+            warm_up()
             return create_app(home, settings).server
 
     Server().run()

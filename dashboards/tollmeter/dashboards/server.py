@@ -39,12 +39,14 @@ def serve(
     except ModuleNotFoundError as error:
         raise MissingExtraError("waitress", "dashboard") from error
     from tollmeter.dashboards.app import create_app
+    from tollmeter.dashboards.statistics import warm_up
 
     chosen = settings or Settings.load()
     check_open_to(host, chosen)
     listener = bind(host, port)
     try:
         app = create_app(home, chosen, debug=debug)
+        warm_up()
         server = create_server(app.server, sockets=[listener], threads=chosen.dashboard_threads, ident=None)
         if on_ready:
             on_ready(url_of(host, listener.getsockname()[1], chosen))
