@@ -5,6 +5,7 @@ statsmodels and what it brings along are imported where they are used, for that 
 
 from __future__ import annotations
 
+from importlib import import_module
 from threading import Thread
 
 
@@ -14,6 +15,5 @@ def warm_up() -> None:
 
 
 def _import() -> None:
-    import scipy.special
-    import statsmodels.tsa.exponential_smoothing.ets
-    import statsmodels.tsa.seasonal  # noqa: F401 - to be there
+    for name in ("scipy.special", "statsmodels.tsa.seasonal", "statsmodels.tsa.exponential_smoothing.ets"):
+        import_module(name)
