@@ -1,4 +1,4 @@
-"""What a page asks, of rollups and of rows: the same questions of the same lake, in turns."""
+"""How long the questions of the dashboard's pages take, in turns, over a lake of as many calls as are asked for."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import tempfile
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks.page_asks import moment_after, questions
 from benchmarks.query_lake import DAYS, FIRST, build, check_space
 
 from tollmeter.etl.lake import summary_count
@@ -19,56 +19,7 @@ from tollmeter.model.home import Home
 from tollmeter.model.settings import Settings
 from tollmeter.sql.engine import Engine, open_engine
 
-_END = datetime.combine(FIRST + timedelta(days=DAYS), datetime.min.time()) - timedelta(minutes=23)
-_MONTH: dict[str, Any] = {"since": _END - timedelta(days=29, hours=23, minutes=37), "until": _END}
-_DAY: dict[str, Any] = {"since": _END - timedelta(days=1), "until": _END}
-_WITHIN = (
-    "created_at >= CAST(:since AS TIMESTAMP) AND created_at < CAST(:until AS TIMESTAMP) "
-    "AND event_date BETWEEN CAST(:since AS DATE) AND CAST(:until AS DATE)"
-)
-_PERCENTILES = ", ".join(
-    f"PERCENTILE_CONT({share}) WITHIN GROUP (ORDER BY latency_ms) AS p{number}"
-    for number, share in enumerate((0.5, 0.95, 0.99))
-)
-# Name of the query over rollups, its parameters, and the same question of rows.
-_ASKED: dict[str, tuple[dict[str, Any], str]] = {
-    "overview": (
-        _MONTH,
-        (
-            "SELECT SUM(cost_usd) AS usd, COUNT(*) AS calls, SUM(input_tokens) AS asked, SUM(output_tokens) AS said, "
-            "SUM(cache_read_tokens) AS cached, SUM(CASE WHEN status = 'error' THEN 1 ELSE 0 END) AS errors, "
-            f"PERCENTILE_CONT(0.95) WITHIN GROUP (ORDER BY latency_ms) AS p95 FROM llm_requests WHERE {_WITHIN}"
-        ),
-    ),
-    "spend_over_time": (
-        _MONTH,
-        (
-            "SELECT DATE_TRUNC('day', created_at) AS bucket, model, COUNT(*) AS calls, SUM(cost_usd) AS usd "
-            f"FROM llm_requests WHERE {_WITHIN} GROUP BY 1, 2"
-        ),
-    ),
-    "latency_over_time": (
-        _MONTH,
-        (
-            f"SELECT DATE_TRUNC('day', created_at) AS bucket, COUNT(*) AS calls, {_PERCENTILES} "
-            f"FROM llm_requests WHERE {_WITHIN} GROUP BY 1"
-        ),
-    ),
-    "models_seen": ({}, "SELECT model, MIN(created_at) AS first, MAX(created_at) AS last FROM llm_requests GROUP BY 1"),
-    "spend_by_day": (
-        {"since": _MONTH["since"].date(), "until": _END.date(), "by": "tenant"},
-        (
-            "SELECT event_date, tenant_id, COUNT(*) AS calls, SUM(cost_usd) AS usd FROM llm_requests "
-            "WHERE event_date BETWEEN CAST(:since AS DATE) AND CAST(:until AS DATE) GROUP BY 1, 2"
-        ),
-    ),
-}
-_DRILLED: dict[str, dict[str, Any]] = {
-    "calls_recent": _DAY,
-    "spend_by_tenant": _DAY,
-    "errors_by_type": _DAY,
-}
-"""Queries over rows, of one day."""
+_NOW = moment_after(datetime.combine(FIRST + timedelta(days=DAYS - 1), datetime.min.time()))
 
 
 def measure(rows: int, rounds: int, progress: Callable[[str], None]) -> dict[str, Any]:
@@ -82,7 +33,7 @@ def measure(rows: int, rounds: int, progress: Callable[[str], None]) -> dict[str
         progress("queries: rollups 1 of 1")
         report = derive(home, tables, Settings.load({}))
         with open_engine("duckdb", home) as engine:
-            asked = _ask(engine, rounds, progress)
+            pages = _ask(engine, rounds, progress)
         for table in tables.values():
             table.refresh()
         sizes = {name: summary_count(tables[name].current_snapshot(), "total-files-size") for name in report.rows}
@@ -93,33 +44,23 @@ def measure(rows: int, rounds: int, progress: Callable[[str], None]) -> dict[str
         "build_s": built,
         "rollup_s": report.seconds,
         "rollups": {name: {"rows": found, "bytes": sizes[name]} for name, found in report.rows.items()},
-        **asked,
+        "pages": pages,
     }
 
 
-def _ask(engine: Engine, rounds: int, progress: Callable[[str], None]) -> dict[str, Any]:
-    rolled: dict[str, list[float]] = {name: [] for name in _ASKED}
-    raw: dict[str, list[float]] = {name: [] for name in _ASKED}
-    day: dict[str, list[float]] = {name: [] for name in _DRILLED}
-    for number in range(rounds + 1):  # the first time warms up
+def _ask(engine: Engine, rounds: int, progress: Callable[[str], None]) -> dict[str, dict[str, dict[str, float]]]:
+    """Of each page's questions the median and the first time, which translates and plans, in ms."""
+    asked = questions(engine, _NOW)
+    taken: dict[tuple[str, str], list[float]] = {}
+    for number in range(rounds + 1):
         progress(f"queries: round {number} of {rounds}")
-        for name, (given, sql) in _ASKED.items():
-            turns: list[tuple[list[float], Callable[[], object]]] = [
-                (rolled[name], partial(engine.query, name, **given)),
-                (raw[name], partial(engine.execute, sql, _used(sql, given))),
-            ]
-            for kept, ask in turns if number % 2 else reversed(turns):
-                kept.append(_ms(ask))
-        for name, given in _DRILLED.items():
-            day[name].append(_ms(partial(engine.query, name, **given)))
+        for page, found in asked.items():
+            for name, ask in found.items():
+                taken.setdefault((page, name), []).append(_ms(ask))
     return {
-        "asked": {name: {"rollup_ms": median(rolled[name][1:]), "raw_ms": median(raw[name][1:])} for name in _ASKED},
-        "drilled": {name: median(found[1:]) for name, found in day.items()},
+        page: {name: {"ms": median(taken[page, name][1:]), "first_ms": taken[page, name][0]} for name in found}
+        for page, found in asked.items()
     }
-
-
-def _used(sql: str, given: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in given.items() if f":{name}" in sql}
 
 
 def _ms(ask: Callable[[], object]) -> float:

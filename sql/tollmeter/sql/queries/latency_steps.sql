@@ -55,8 +55,8 @@ WITH parts AS (
     AND event_date BETWEEN CAST(:since_whole AS DATE) AND CAST(:until_whole AS DATE)
   UNION ALL
   SELECT
-    NULL, "day", model, NULL, provider, service, environment, NULL, NULL, route, NULL, NULL, NULL, NULL, NULL, NULL,
-    NULL, NULL, NULL, NULL, NULL, NULL, bucket, "count"
+    CAST(NULL AS TIMESTAMP), "day", model, NULL, provider, service, environment, NULL, NULL, route, NULL, NULL, NULL,
+    NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, bucket, "count"
   FROM rollup_latency_daily
   WHERE CAST(:source AS VARCHAR) = 'days'
     AND metric = CAST(:metric AS VARCHAR)

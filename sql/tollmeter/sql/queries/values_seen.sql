@@ -31,7 +31,7 @@ WITH parts AS (
     END,
     first_at,
     calls
-  FROM rollup_calls_hourly
+  FROM rollup_calls_daily
   WHERE CAST(:by AS VARCHAR) IN ('route', 'status', 'error_type')
 ),
 counted AS (
