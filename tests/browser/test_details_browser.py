@@ -108,7 +108,20 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     home = Home(tmp_path_factory.mktemp("served"))
     steps = [Step(name="retrieve", start_ms=1.0, duration_ms=20.0)]
     land(home, [*CALLS, ODD, *CIRCLE])
-    land(home, [request(CALLS[0].timestamp, request_id="request-0", duration_ms=950.0, status_code=200, steps=steps)])
+    land(
+        home,
+        [
+            request(
+                CALLS[0].timestamp,
+                request_id="request-0",
+                session_id="session-0",
+                tenant_id="acme",
+                duration_ms=950.0,
+                status_code=200,
+                steps=steps,
+            )
+        ],
+    )
     land(
         home,
         [
@@ -224,6 +237,9 @@ def test_the_drawer_of_a_call_is_its_address(browser: Any, url: str) -> None:
 
 
 def test_a_session_is_told_with_its_running_cost_and_its_loop(browser: Any, url: str) -> None:
+    browser.get(f"{url}sessions?open=session-0&of=acme&at={NOW:%Y-%m-%d}")
+    story = shown(browser, "#sessions-detail .tm-story").text
+    assert story.count("step retrieve · 20 ms") == 1
     browser.get(f"{url}sessions?q=circle")
     until(browser, lambda page: page.find_elements(By.CSS_SELECTOR, "#sessions-summary[data-sessions='2']"))
     shown(browser, "#sessions-grid .ag-row[row-index='0'] a").click()

@@ -10,13 +10,13 @@ from tollmeter.dashboards.components.aria import aria
 from tollmeter.dashboards.components.graph import graph
 from tollmeter.dashboards.figures import session as figures
 from tollmeter.dashboards.prepare import formats
-from tollmeter.dashboards.prepare.session_story import Story, Told, request_label
+from tollmeter.dashboards.prepare.session_story import Story, Told, request_label, steps_of
 from tollmeter.model.names import STATUS_OK
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from tollmeter.dashboards.queries.sessions import SessionRequest, WholeSession
+    from tollmeter.dashboards.queries.sessions import WholeSession
 
 _HEAD: Final = ("#", "Time", "Model", "Outcome", "in", "grown by", "out", "took", "cost", "so far")
 _NUMBERS_FROM: Final = 4
@@ -97,13 +97,16 @@ def _calls(
 
     if not story.told:
         return notices.nothing_here("This session has requests, and no model calls.")
-    rows: list[Any] = []
-    waiting = list(session.requests)
-    for one in story.told:
-        while waiting and waiting[0].created_at <= one.call.created_at:
-            rows.append(_request(waiting.pop(0), when, len(_HEAD)))
-        rows.append(_call(one, call_href, when))
-    rows += [_request(request, when, len(_HEAD)) for request in waiting]
+    parts: list[tuple[datetime, int, Any]] = [
+        (one.call.created_at, 2, _call(one, call_href, when)) for one in story.told
+    ]
+    for request in session.requests:
+        parts.append((request.created_at, 0, _line(f"{when(request.created_at)}  {request_label(request)}", "request")))
+        parts += [
+            (step.began, 1, _line(f"step {step.label}", "step tm-bad" if step.failed else "step"))
+            for step in steps_of(request)
+        ]
+    rows = [part for _, _, part in sorted(parts, key=lambda one: one[:2])]
     body = [
         html.Thead(
             html.Tr(
@@ -119,11 +122,10 @@ def _calls(
     return html.Div(table, className="tm-scroll", tabIndex=0)
 
 
-def _request(request: SessionRequest, when: Callable[[datetime], str], width: int) -> Any:
+def _line(text: str, kind: str) -> Any:
     from dash import html
 
-    text = f"{when(request.created_at)}  {request_label(request)}"
-    return html.Tr(html.Td(text, colSpan=width), className="tm-story-request")
+    return html.Tr(html.Td(text, colSpan=len(_HEAD)), className=f"tm-story-{kind}")
 
 
 def _call(one: Told, call_href: Callable[[Told], str], when: Callable[[datetime], str]) -> Any:

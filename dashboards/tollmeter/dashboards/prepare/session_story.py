@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import groupby
-from typing import Final
+from typing import Any, Final
 
 from tollmeter.dashboards.prepare import formats
 from tollmeter.dashboards.queries.calls import CallStep
@@ -149,6 +151,39 @@ def _shares(calls: Iterable[CallStep]) -> tuple[Share, ...]:
     whole = sum((cost for _, cost in totals.values()), Decimal(0))
     shares = [Share(name, count, cost, float(cost / whole) if whole else 0.0) for name, (count, cost) in totals.items()]
     return tuple(sorted(shares, key=lambda one: (-one.cost_usd, one.name)))
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One named span of a request: when it began (UTC), and what is to be said of it."""
+
+    began: datetime
+    label: str
+    failed: bool
+
+
+def steps_of(request: SessionRequest) -> list[Step]:
+    """The steps of a request in order; none where they are no list of steps.
+
+    >>> from datetime import datetime
+    >>> told = '[{"name": "retrieve", "start_ms": 5, "duration_ms": 20.0}]'
+    >>> steps_of(SessionRequest(datetime(2026, 1, 1), "", "chat", "r1", "/", "POST", 200, "", 1.0, told))[0].label
+    'retrieve · 20 ms'
+    """
+    found = json.loads(request.steps or "[]")
+    steps = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    return sorted((_step(request, one) for one in steps), key=lambda one: one.began)
+
+
+def _step(request: SessionRequest, step: dict[str, Any]) -> Step:
+    error = str(step.get("error_type") or "")
+    parts = (str(step.get("name", "")), error, formats.duration(_number(step.get("duration_ms"))))
+    began = request.created_at + timedelta(milliseconds=_number(step.get("start_ms")))
+    return Step(began, " · ".join(part for part in parts if part), bool(error))
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0
 
 
 def request_label(request: SessionRequest) -> str:
