@@ -45,14 +45,14 @@ def layout() -> Any:
 def register(wire: Wire) -> None:
     """Connect its cards."""
     wire.card("overview-headline", _headline)
-    wire.card("overview-spend", _spend)
-    wire.card("overview-cost", _cost)
+    # Few readings at a time: a browser keeps six connections to a server, and one has to be left for cancelling.
+    wire.cards(("overview-spend", "overview-cost"), lambda asked: (_spend(asked), _cost(asked)))
     overlays.register_month(wire, "overview-month")
-    wire.card("overview-latency", _latency)
-    wire.card("overview-errors", _errors)
-    wire.card("overview-tenants", lambda asked: _top(asked, "tenant"))
-    wire.card("overview-users", lambda asked: _top(asked, "user"))
-    wire.card("overview-open", _open)
+    wire.cards(("overview-latency", "overview-errors"), lambda asked: (_latency(asked), _errors(asked)))
+    wire.cards(
+        ("overview-tenants", "overview-users", "overview-open"),
+        lambda asked: (_top(asked, "tenant"), _top(asked, "user"), _open(asked)),
+    )
     for name in ("spend", "cost", "errors", "tenants", "users"):
         wire.drill(f"overview-{name}-chart")
 
