@@ -8,6 +8,8 @@ from tollmeter.dashboards.figures.base import PALE, Figure, drill, layout, plain
 from tollmeter.dashboards.prepare.charts import Chart, Series
 
 _FAINT: Final = 0.45
+_NAME: Final = 24
+"""Characters of a legend's names: with longer ones it leaves no room for the chart; hovering tells more."""
 
 
 def bars(chart: Chart) -> Figure:
@@ -30,7 +32,7 @@ def _bars(chart: Chart, series: Series) -> Figure:
     pattern = {"shape": ["/" if flag else "" for flag in open_], "fillmode": "overlay", "fgopacity": _FAINT, "size": 6}
     return {
         "type": "bar",
-        "name": plain(shortened(series.name)),
+        "name": plain(shortened(series.name, _NAME)),
         "x": _times(chart),
         # A pixel is coarser than a float; the exact sums stand in the labels and in the tiles.
         "y": _scaled(chart, series),
@@ -48,7 +50,7 @@ def _line(chart: Chart, series: Series) -> list[Figure]:
     base = {
         "type": "scatter",
         "legendgroup": series.name,
-        "name": plain(shortened(series.name)),
+        "name": plain(shortened(series.name, _NAME)),
         "x": _times(chart),
         "connectgaps": False,
         **drill(chart.dimension, series.key),
@@ -75,7 +77,7 @@ def _dotted(chart: Chart, series: Series) -> Figure:
     return {
         "type": "scatter",
         "mode": "lines",
-        "name": plain(shortened(series.name)),
+        "name": plain(shortened(series.name, _NAME)),
         "x": _times(chart),
         "y": _scaled(chart, series),
         "line": {"color": series.colour, "width": 1.5, "dash": "dot"},
