@@ -57,7 +57,7 @@ def _header() -> Any:
     from dash import html
 
     mark = html.Img(src="assets/mark.svg", alt="", width=22, height=22)
-    brand = dmc.Group([mark, dmc.Text(TITLE, fw=650, size="md")], gap=8, wrap="nowrap")
+    brand = dmc.Group([mark, dmc.Text(TITLE, fw=650, size="md", className="tm-brand")], gap=8, wrap="nowrap")
     burger = dmc.Burger(id="burger", opened=False, size="sm", hiddenFrom="sm", **aria("Navigation"))
     state = html.Span("reading the lake …", id="as-of", className="tm-as-of", role="status")
     reload_ = html.Button(html.Span(className="tm-icon tm-icon-refresh"), id=REFRESH, className="tm-square",

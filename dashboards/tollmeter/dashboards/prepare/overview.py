@@ -135,9 +135,7 @@ def _requests(now: Figures, before: Figures) -> Tile:
         delta, tone = formats.change(now.calls, before.calls, up="neutral")
         exact = "requests have no model, provider or prompt: with such a filter, model calls are counted"
         text = formats.compact(now.calls)
-        return Tile(
-            "requests", "Model calls", text, "", str(now.calls), delta, tone, "requests are not told apart", exact
-        )
+        return Tile("requests", "Model calls", text, "", str(now.calls), delta, tone, "requests: not known", exact)
     # Without a single call the period before had no requests that are known of either.
     old = before.requests if before.calls else before.requests or 0
     delta, tone = formats.change(now.requests, old, up="neutral")
