@@ -22,6 +22,12 @@ from tollmeter.sql.engine import open_remote
 from tollmeter.sql.lake_views import TABLES
 
 START = datetime(2026, 11, 1, 22, tzinfo=UTC)
+COMMITTED = """
+currency: USD
+commitments:
+  - {name: units, provider: openai, resource_id: asked-for, model: m, usd_per_hour: 39.6, tokens_per_minute: 1000,
+     valid_from: "2026-11-01T22:15:00Z", valid_until: "2026-11-02T03:00:00Z"}
+"""
 MODELS = ("gpt-4o", "claude-sonnet-4-5", "", "mödel-Ω")
 
 
@@ -43,7 +49,9 @@ def filled_home(home: Home) -> Home:
     folder.mkdir(parents=True)
     lines = [encode(event) for event in _events(random.Random(7))]
     (folder / "one.jsonl").write_bytes(b"".join(lines) + b"not json\n" + b'{"kind":"llm_call"}\n')
-    report = run(home)
+    overlay = home.path / "prices.yaml"
+    overlay.write_text(COMMITTED)
+    report = run(home, settings=Settings.load({}, price_overlay=str(overlay)))
     assert report.holds
     return home
 
@@ -68,6 +76,7 @@ def _events(chance: random.Random) -> Iterator[Event]:
         yield call
         yield Request(event_id=new_event_id(), timestamp=moment, service="chat", environment="test", losses=losses,
                       request_id=request_id, session_id=call.session_id,
+                      tags={"event": chance.choice(["done", "handed.over"])} if index % 3 else {},
                       tenant_id=call.tenant_id, route=chance.choice(["/chat", "/search/{id}", ""]),
                       status_code=chance.choice([200, 429, 500]), duration_ms=chance.lognormvariate(6, 1))  # fmt: skip
         if index % 40 == 0:
@@ -88,6 +97,8 @@ def _call(chance: random.Random, moment: datetime, request_id: str) -> LlmCall:
         route="/chat", provider="openai", operation="chat",
         request_model="asked-for", response_model=chance.choice(MODELS), status=status,
         error_type="RateLimitError" if status == "error" else "", http_status=chance.choice([200, 429, None]),
+        fallback_from=chance.choice(["", "first"]), fees_usd=chance.choice([None, Decimal("0.02")]),
+        server_tool_calls=chance.choice([{}, {"web_search": 2, "code_interpreter": 1}]),
         tags={"tollmeter.simulated": "ttft_ms"} if chance.random() < 0.3 else {},
         input_tokens=chance.choice([None, chance.randrange(10_000)]), output_tokens=chance.randrange(900),
         cache_read_tokens=chance.randrange(100), usage_source="reported", latency_ms=chance.lognormvariate(7, 1),

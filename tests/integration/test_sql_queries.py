@@ -69,7 +69,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 def given(name: str) -> dict[str, Any]:
     known = {"since": DAY, "until": DAY, "year": 2026, "month": 11} | dict.fromkeys(
-        ("call", "calls", "request", "service", "session", "tenant", "subject", "tag"), "x"
+        ("call", "calls", "request", "service", "session", "tenant", "subject"), "x"
     )
     return {one.name: known[one.name] for one in load(name).parameters if one.default is None}
 

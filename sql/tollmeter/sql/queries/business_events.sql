@@ -2,7 +2,7 @@
 -- purpose: what one of each business event costs: requests by a tag that names it, with the cost of their calls
 -- param since timestamp = -30d: requests from then on
 -- param until timestamp = now: requests before then
--- param tag text: name of the tag; letters, digits, dot, hyphen and underscore
+-- param tag text = event: name of the tag; letters, digits, dot, hyphen and underscore
 -- param limit int = 50: events
 -- param model text = '': values, each with U+001F before it and after the last; empty means all; so all that follow
 -- param request_model text = '': values
