@@ -77,7 +77,7 @@ def test_the_headline_says_what_it_does_not_know() -> None:
     assert (tiles["errors-rate"].value, tiles["errors-rate"].delta, tiles["errors-rate"].tone) == (
         "0.015000", "-50.0 %", "good",
     )  # fmt: skip
-    assert (tiles["errors-throttled"].note, tiles["errors-throttled"].warn) == ("limit used up to 95.0 %", True)
+    assert (tiles["errors-throttled"].note, tiles["errors-throttled"].warn) == ("limit used: 95.0 %", True)
     assert (tiles["errors-5xx"].text, tiles["errors-5xx"].note) == ("—", "not known under these filters")
     assert tiles["errors-budget"].text == "—"
 

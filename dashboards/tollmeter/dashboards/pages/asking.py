@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from tollmeter.dashboards.components.graph import HEIGHT
 from tollmeter.dashboards.dimensions import dimension
 from tollmeter.dashboards.queries.cube import Ask, Sums, sums
 from tollmeter.dashboards.queries.plan import plan_sums
 
+Row = dict[str, Any]
+ALL: Final = "All"
+_SHORT_LEGEND: Final = 4
+_LEGEND_LINE: Final = 14
+
 if TYPE_CHECKING:
+    from tollmeter.dashboards.prepare.charts import Chart
     from tollmeter.dashboards.window import Window
     from tollmeter.dashboards.wire import Asked
 
@@ -44,9 +51,24 @@ def with_requests(ask: Ask) -> Ask:
 
 def filtering(asked: Asked, name: str) -> Callable[[str], str]:
     """The address of the selection narrowed to one value of a dimension."""
-    return lambda value: asked.link(asked.selection.with_filter(name, (value,)))
+    return lambda value: asked.link(asked.selection.with_filter(name, (value,))) if name else ""
 
 
-def grouped_by(asked: Asked) -> str:
-    """The label of the dimension that everything is grouped by; empty where nothing is."""
-    return dimension(asked.selection.group).label if asked.selection.group else ""
+def grouped(rows: list[Row], group: str) -> list[Row]:
+    """The rows of a table by a dimension; without one its only row stands for all."""
+    return rows if group else [row | {"name": ALL} for row in rows]
+
+
+def label_of(group: str) -> str:
+    """The label of a dimension that is grouped by, or of all where there is none."""
+    return dimension(group).label if group else ALL
+
+
+def failing_group(asked: Asked) -> str:
+    """What failures are grouped by: by model it is the one asked for, as no model answered a call that failed."""
+    return "request_model" if asked.selection.group == "model" else asked.selection.group
+
+
+def height_for(chart: Chart) -> int:
+    """The height of a chart over time in pixels: a long legend must leave room for what it names."""
+    return HEIGHT + max(0, len(chart.series) - _SHORT_LEGEND) * _LEGEND_LINE

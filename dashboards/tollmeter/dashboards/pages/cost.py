@@ -13,7 +13,9 @@ from tollmeter.dashboards.pages.asking import (
     compared,
     earlier,
     filtering,
-    grouped_by,
+    grouped,
+    height_for,
+    label_of,
     whole,
 )
 from tollmeter.dashboards.prepare import caching, spending, token_parts, units
@@ -84,7 +86,7 @@ def _spend(asked: Asked) -> Shown:
         points(found, "cost_usd"), asked.window, asked.palette(group), units.MONEY, dimension=group, before=old,
         found=found.values_found,
     )  # fmt: skip
-    label = f"Spend over time by {grouped_by(asked).lower() or 'nothing'}"
+    label = f"Spend over time by {label_of(group).lower()}"
     figure = overlays.with_unusual(asked, overlays.with_events(asked, time.bars(chart)))
     return Shown(graph("cost-spend-chart", figure, label), chart.caption)
 
@@ -95,14 +97,14 @@ def _groups(asked: Asked) -> Shown:
     before = earlier(asked, whole(asked, group=group, top=_ROWS))
     rows = spending.group_rows(now, before, total(asked.lake, whole(asked)), filtering(asked, group))
     columns = [
-        grid.link("name", grouped_by(asked) or "All", "href", 220, pinned="left"),
+        grid.link("name", label_of(group), "href", 220, pinned="left"),
         grid.money("cost", "Spend", 110, sort="desc"),
         grid.share("share", "Share", 85),
         grid.change("change", "Δ spend", 90, headerTooltip="spend against the period before"),
         grid.count("calls", "Calls", 85),
         grid.count("unpriced", "Unpriced", 95, headerTooltip="calls whose cost is unknown, failed ones included"),
         grid.count("requests", "Requests", 95),
-        grid.money("per_call", "Per call", 100, headerTooltip="spend over calls whose cost is known"),
+        grid.money("per_call", "Per call", 115, headerTooltip="spend over calls whose cost is known"),
         grid.money("per_request", "Per request", 105),
         grid.count("input_tokens", "Input tokens", 115),
         grid.count("output_tokens", "Output tokens", 120),
@@ -113,8 +115,8 @@ def _groups(asked: Asked) -> Shown:
         grid.share("errors", "Failed", 85),
         grid.count("estimated", "Estimated", 100, headerTooltip="calls whose usage was estimated"),
     ]
-    caption = f"by {grouped_by(asked).lower()} · change against the period before" if group else "not grouped"
-    return Shown(grid.grid("cost-groups-grid", columns, rows, key="key"), caption)
+    caption = f"by {label_of(group).lower()} · Δ against the period before"
+    return Shown(grid.grid("cost-groups-grid", columns, grouped(rows, group), key="key"), caption)
 
 
 def _tokens(asked: Asked) -> tuple[Shown, Shown]:
@@ -123,7 +125,7 @@ def _tokens(asked: Asked) -> tuple[Shown, Shown]:
     figure = graph("cost-kinds-chart", time.bars(chart), "Tokens over time by kind")
     found = total(asked.lake, whole(asked))
     columns = [
-        grid.text("name", "Kind", 125, flex=2),
+        grid.text("name", "Kind", 140, flex=2),
         grid.count("tokens", "Tokens", 105),
         grid.share("token_share", "of all", 80, headerTooltip="share of all tokens"),
         grid.money("cost", "Cost", 90),
@@ -143,14 +145,14 @@ def _caches(asked: Asked) -> tuple[Shown, Shown]:
     figure = graph("cost-hits-chart", time.lines(chart), "Shares of input tokens read from and written to caches")
     found = sums(asked.lake, whole(asked, group=group, top=_ROWS))
     columns = [
-        grid.link("name", grouped_by(asked) or "All", "href", 160, flex=2),
+        grid.link("name", label_of(group), "href", 160, flex=2),
         grid.share("hit", "Read", 80),
         grid.share("written", "Written", 85),
         grid.money("savings", "Saved", 95, sort="desc"),
         grid.money("writes", "Writes cost", 100),
         grid.count("own_hits", "Own cache", 95, headerTooltip="calls that the service's own cache answered"),
     ]
-    rows = caching.cache_rows(found, filtering(asked, group))
+    rows = grouped(caching.cache_rows(found, filtering(asked, group)), group)
     table = grid.grid("cost-caches-grid", columns, rows, key="key")
     return Shown(figure, chart.caption), Shown(table, "what reads would have cost more; writes are part of spend")
 

@@ -11,8 +11,11 @@ from tollmeter.dashboards.pages.asking import (
     ask_of,
     compared,
     earlier,
+    failing_group,
     filtering,
-    grouped_by,
+    grouped,
+    height_for,
+    label_of,
     whole,
     with_requests,
 )
@@ -91,11 +94,11 @@ def _types(asked: Asked) -> Shown:
 
 
 def _rates(asked: Asked) -> Shown:
-    group = asked.selection.group
-    found = sums(asked.lake, ask_of(asked, rank="errors", top=_LINES))
+    group = failing_group(asked)
+    found = sums(asked.lake, ask_of(asked, group=group, rank="errors", top=_LINES))
     chart = failures.rates_chart(found, asked.window, asked.palette(group), group)
-    label = f"Share of calls that failed over time by {grouped_by(asked).lower() or 'nothing'}"
-    return Shown(graph("errors-rates-chart", time.lines(chart), label), chart.caption)
+    label = f"Share of calls that failed over time by {label_of(group).lower()}"
+    return Shown(graph("errors-rates-chart", time.lines(chart), label, height_for(chart)), chart.caption)
 
 
 def _headroom(asked: Asked) -> Shown:
@@ -114,11 +117,11 @@ def _tries(asked: Asked) -> Shown:
 
 
 def _groups(asked: Asked) -> Shown:
-    group = asked.selection.group
+    group = failing_group(asked)
     ask = whole(asked, group=group, rank="errors", top=_ROWS)
     rows = failures.group_rows(sums(asked.lake, ask), earlier(asked, ask), filtering(asked, group))
     columns = [
-        grid.link("name", grouped_by(asked) or "All", "href", 200, flex=2),
+        grid.link("name", label_of(group), "href", 200, flex=2),
         grid.count("errors", "Failed", 85, sort="desc"),
         grid.share("rate", "Error rate", 95),
         grid.change("change", "Δ rate", 90, headerTooltip="error rate against the period before"),
@@ -131,8 +134,8 @@ def _groups(asked: Asked) -> Shown:
         grid.count("requests", "Requests", 95),
         grid.count("request_errors", "5xx", 75, headerTooltip="requests answered with 5xx"),
     ]
-    caption = f"by {grouped_by(asked).lower()}" if group else "not grouped"
-    return Shown(grid.grid("errors-groups-grid", columns, rows, key="key"), caption)
+    caption = f"by {label_of(group).lower()}" if group else ""
+    return Shown(grid.grid("errors-groups-grid", columns, grouped(rows, group), key="key"), caption)
 
 
 def _served(asked: Asked) -> Shown:

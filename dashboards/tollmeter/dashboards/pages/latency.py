@@ -9,7 +9,7 @@ from tollmeter.dashboards.components.graph import graph
 from tollmeter.dashboards.components.switch import switch
 from tollmeter.dashboards.figures import heat as figures
 from tollmeter.dashboards.figures import time
-from tollmeter.dashboards.pages.asking import ask_of, filtering, grouped_by, whole
+from tollmeter.dashboards.pages.asking import ask_of, filtering, grouped, height_for, label_of, whole
 from tollmeter.dashboards.prepare import heat, latencies
 from tollmeter.dashboards.prepare.latencies import DEFAULT_METRIC, METRICS, Metric
 from tollmeter.dashboards.queries.cube import Quantiles, quantiles
@@ -107,8 +107,8 @@ def _groups(asked: Asked) -> Shown:
     if not found.rows:
         return _nothing(asked)
     chart = latencies.by_group(metric, found, asked.window, asked.palette(group), group)
-    label = f"{metric.label}: p95 over time by {grouped_by(asked).lower()}"
-    return Shown(graph("latency-groups-chart", time.lines(chart), label), chart.caption)
+    label = f"{metric.label}: p95 over time by {label_of(group).lower()}"
+    return Shown(graph("latency-groups-chart", time.lines(chart), label, height_for(chart)), chart.caption)
 
 
 def _steps(asked: Asked) -> tuple[Shown, Shown]:
@@ -133,7 +133,7 @@ def _table(asked: Asked) -> Shown:
     trend = quantiles(asked.lake, ask_of(asked, top=_ROWS))
     rows = latencies.latency_rows(now, before, trend, asked.window, filtering(asked, group))
     columns = [
-        grid.link("name", grouped_by(asked) or "All", "href", 220, flex=2),
+        grid.link("name", label_of(group), "href", 220, flex=2),
         grid.count("samples", "Calls", 80),
         grid.duration("p50", "p50", 85),
         grid.duration("p95", "p95", 85, sort="desc"),
@@ -144,8 +144,9 @@ def _table(asked: Asked) -> Shown:
         grid.duration("ttft_p95", "TTFT p95", 95, headerTooltip="time to first token: 95 of 100 streams"),
         grid.rate("speed_p50", "Tokens/s", 95, headerTooltip="output tokens per second after the first, median"),
     ]
-    caption = f"model calls by {grouped_by(asked).lower()}" if group else "all model calls"
-    return Shown(grid.grid("latency-table-grid", columns, rows, key="key"), caption)
+    note = "; failed ones under the model asked for" if group == "model" else ""
+    caption = f"model calls by {label_of(group).lower()}{note}"
+    return Shown(grid.grid("latency-table-grid", columns, grouped(rows, group), key="key"), caption)
 
 
 def _routes(asked: Asked) -> Shown:

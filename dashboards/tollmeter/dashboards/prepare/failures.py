@@ -63,7 +63,7 @@ def _rate(name: str, label: str, share_of: tuple[str, str], now: Figures, before
 
 def _throttled(now: Figures, before: Figures) -> Tile:
     used = largest_used(now)
-    note = "no provider told its limits" if used is None else f"limit used up to {formats.share(used)}"
+    note = "no provider told its limits" if used is None else f"limit used: {formats.share(used)}"
     tile = _rate("errors-throttled", "Throttled (429)", ("throttles", "calls"), now, before)
     return replace(tile, note=note, warn=used is not None and used >= _NEARLY)
 
@@ -95,7 +95,7 @@ def _budget(found: Budget) -> Tile:
     told = f"{formats.share(found.target)} of requests over 30 days shall not be answered with 5xx"
     value = "" if left is None else f"{left:.6f}"
     low = left is not None and left < 1 - _NEARLY
-    return Tile("errors-budget", "Error budget left", text, "", value, "", "neutral", note, told, low)
+    return Tile("errors-budget", "Error budget left", text, "", value, formats.NOTHING, "neutral", note, told, low)
 
 
 def types_chart(rows: Sums, span: Window, palette: Palette, before: tuple[Sums, Window] | None = None) -> Chart:

@@ -19,6 +19,8 @@ Row = dict[str, Any]
 Href = Callable[[str], str]
 
 UNPRICED: Final = "unpriced"
+_ROOMY: Final = 8
+"""Characters of an amount beside which its tile has room for the currency."""
 
 
 def headline(now: Figures, before: Figures, units: UnitCounts, units_before: UnitCounts) -> tuple[Tile, ...]:
@@ -83,8 +85,9 @@ def _unpriced(now: Figures, before: Figures) -> Tile:
 
 def _money_tile(name: str, label: str, now: Decimal | None, before: Decimal | None, *, up: Tone = "bad") -> Tile:
     delta, tone = formats.change(now, before, up=up)
-    value = "" if now is None else f"{now:f}"
-    return Tile(name, label, formats.money(now), "USD" if value else "", value, delta, tone, "", "")
+    value, text = "" if now is None else f"{now:f}", formats.money(now)
+    unit = "USD" if value and len(text) <= _ROOMY else ""
+    return Tile(name, label, text, unit, value, delta, tone, "", "")
 
 
 def _told(tile: Tile, note: str, meaning: str) -> Tile:
