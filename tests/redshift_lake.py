@@ -51,7 +51,7 @@ def filled_home(home: Home) -> Home:
     (folder / "one.jsonl").write_bytes(b"".join(lines) + b"not json\n" + b'{"kind":"llm_call"}\n')
     overlay = home.path / "prices.yaml"
     overlay.write_text(COMMITTED)
-    report = run(home, settings=Settings.load({}, price_overlay=str(overlay)))
+    report = run(home, settings=Settings.load(price_overlay=str(overlay)))
     assert report.holds
     return home
 
