@@ -88,7 +88,7 @@ def _spend(asked: Asked) -> Shown:
     )  # fmt: skip
     label = f"Spend over time by {label_of(group).lower()}"
     figure = overlays.with_unusual(asked, overlays.with_events(asked, time.bars(chart)))
-    return Shown(graph("cost-spend-chart", figure, label), chart.caption)
+    return Shown(graph("cost-spend-chart", figure, label, height_for(chart)), chart.caption)
 
 
 def _groups(asked: Asked) -> Shown:
