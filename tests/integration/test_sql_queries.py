@@ -170,17 +170,6 @@ def test_overview_is_one_row_even_of_nothing(engine: Engine) -> None:
     )
 
 
-@pytest.mark.parametrize(("bucket", "buckets"), [("minute", 4), ("hour", 4), ("day", 2)])
-def test_buckets_of_time(engine: Engine, bucket: str, buckets: int) -> None:
-    spend = engine.query("spend_over_time", **SPAN, bucket=bucket).to_pylist()
-    latency = engine.query("latency_over_time", **SPAN, bucket=bucket).to_pylist()
-    assert sum(row["cost_usd"] or 0 for row in spend) == Decimal("2.100000000001")
-    assert len(latency) == len({row["bucket"] for row in spend}) == buckets
-    assert sum(row["calls"] for row in latency) == 5
-    assert latency[0]["p50_ttft_ms"] is not None
-    assert latency[-1]["p50_ttft_ms"] is None
-
-
 def test_minutes_agree_with_the_metric_registry(engine: Engine) -> None:
     rows = engine.query("minute_counts", **SPAN).to_pylist()
     known = {"calls": "llm.calls", "errors": "llm.errors", "throttles": "llm.throttles", "partial_calls": "llm.partial",

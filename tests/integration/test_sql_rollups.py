@@ -29,20 +29,6 @@ _RAW = """
     FROM llm_requests WHERE created_at >= :since AND created_at < :until
         AND (:model = '' OR STRPOS(',' || :model || ',', ',' || model || ',') > 0)
 """
-_RAW_SPEND = """
-    SELECT CASE :bucket WHEN 'minute' THEN DATE_TRUNC('minute', created_at)
-            WHEN 'hour' THEN DATE_TRUNC('hour', created_at) ELSE DATE_TRUNC('day', created_at) END AS bucket,
-        model, COUNT(*) AS calls, SUM(cost_usd) AS cost_usd
-    FROM llm_requests WHERE created_at >= :since AND created_at < :until GROUP BY 1, 2 ORDER BY 1, 2
-"""
-_RAW_LATENCY = """
-    SELECT CASE :bucket WHEN 'minute' THEN DATE_TRUNC('minute', created_at)
-            WHEN 'hour' THEN DATE_TRUNC('hour', created_at) ELSE DATE_TRUNC('day', created_at) END AS bucket,
-        COUNT(*) AS calls, PERCENTILE_DISC(0.5) WITHIN GROUP (ORDER BY latency_ms) AS p50_latency_ms,
-        PERCENTILE_DISC(0.95) WITHIN GROUP (ORDER BY latency_ms) AS p95_latency_ms,
-        PERCENTILE_DISC(0.99) WITHIN GROUP (ORDER BY latency_ms) AS p99_latency_ms
-    FROM llm_requests WHERE created_at >= :since AND created_at < :until GROUP BY 1 ORDER BY 1
-"""
 
 
 @pytest.fixture(scope="module")
@@ -100,36 +86,12 @@ def test_the_headline_numbers_of_any_span_of_minutes(engine: Engine, span: tuple
     assert sum(row["unpriced_calls"] for row in days) == raw["unpriced_calls"]
 
 
-@pytest.mark.parametrize("bucket", ["minute", "hour", "day"])
-@pytest.mark.parametrize("span", SPANS, ids=str)
-def test_every_bucket_of_time(engine: Engine, span: tuple[datetime, ...], bucket: str) -> None:
-    given = {"since": span[0], "until": span[1], "bucket": bucket}
-    raw = engine.execute(_RAW_SPEND, given).to_pylist()
-    assert engine.query("spend_over_time", **given).to_pylist() == raw
-    expected = engine.execute(_RAW_LATENCY, given).to_pylist()
-    found = engine.query("latency_over_time", **given).to_pylist()
-    assert [(row["bucket"], row["calls"]) for row in found] == [(row["bucket"], row["calls"]) for row in expected]
-    for name in ("p50_latency_ms", "p95_latency_ms", "p99_latency_ms"):
-        assert [row[name] for row in found] == [pytest.approx(row[name], rel=0.01) for row in expected]
-
-
 def test_requests_are_all_or_those_that_called_a_model(engine: Engine) -> None:
     given: dict[str, Any] = {"since": START, "until": START + timedelta(days=3)}
     assert engine.query("overview", **given).to_pylist()[0]["requests"] == 1500
     sql = "SELECT COUNT(DISTINCT request_id) AS n FROM llm_requests WHERE model = 'b'"
     callers = engine.execute(sql).to_pylist()[0]["n"]
     assert engine.query("overview", **given, model="b").to_pylist()[0]["requests"] == callers
-
-
-def test_every_model_from_its_first_call_to_its_last(engine: Engine) -> None:
-    raw = engine.execute(
-        "SELECT model, MIN(created_at) AS first_call, MAX(created_at) AS last_call "
-        "FROM llm_requests GROUP BY 1 ORDER BY 2"
-    ).to_pylist()
-    found = engine.query("models_seen").to_pylist()
-    assert [(row["model"], row["first_call"], row["last_call"]) for row in found] == [
-        tuple(row.values()) for row in raw
-    ]
 
 
 def test_spend_by_day_of_the_reporting_time_zone(engine: Engine) -> None:
