@@ -20,11 +20,12 @@ from aws_server import aws_on_loopback, boto, lead_boto3_to
 from tollmeter.cli.checks import metric_series
 from tollmeter.exporters import aws as aws_module
 from tollmeter.exporters.forwarder import Forwarder
-from tollmeter.exporters.insights import install, queries, query
+from tollmeter.exporters.insights import install
 from tollmeter.model.errors import UnknownNameError
 from tollmeter.model.events import Event, LlmCall, Request, encode
 from tollmeter.model.home import Home
 from tollmeter.model.ids import new_event_id
+from tollmeter.model.insights import queries, query
 from tollmeter.model.settings import Settings
 from tollmeter.model.spool import close_segment, create_segment, service_folder
 

@@ -6,6 +6,7 @@ import typer
 
 from tollmeter.cli.alarms import alarms
 from tollmeter.cli.dashboard import dashboard
+from tollmeter.cli.dashboards import dashboards
 from tollmeter.cli.demo import demo
 from tollmeter.cli.deploy import deploy
 from tollmeter.cli.doctor import doctor
@@ -37,6 +38,7 @@ app.command()(replay)
 app.add_typer(sql, name="sql")
 app.add_typer(alarms, name="alarms")
 app.add_typer(prices, name="prices")
+app.add_typer(dashboards, name="dashboards")
 etl.command(name="import")(import_records)
 app.add_typer(etl, name="etl")
 app.add_typer(insights, name="insights")

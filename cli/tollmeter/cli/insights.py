@@ -18,7 +18,7 @@ _GROUP_HELP = "Log group to query; may be given several times."
 @insights.command("list")
 def list_queries(*, as_json: JsonOption = False) -> None:
     """List the queries and what each answers."""
-    from tollmeter.exporters.insights import queries
+    from tollmeter.model.insights import queries
 
     if as_json:
         print_json([asdict(each) for each in queries()])
@@ -35,7 +35,7 @@ def show(name: Annotated[str, typer.Argument(help="Name of the query.")]) -> Non
     tollmeter insights show latency_percentiles
     ```
     """
-    from tollmeter.exporters.insights import query
+    from tollmeter.model.insights import query
 
     print(query(name).text)
 
@@ -54,8 +54,9 @@ def install(
     tollmeter insights install --group /tollmeter/chat --group /tollmeter/search
     ```
     """
-    from tollmeter.exporters.insights import PREFIX, queries
+    from tollmeter.exporters.insights import PREFIX
     from tollmeter.exporters.insights import install as save
+    from tollmeter.model.insights import queries
 
     done = [(PREFIX + each.name, "would save") for each in queries()] if dry_run else list(save(Settings.load(), group))
     if as_json:

@@ -13,6 +13,27 @@ NAMESPACE: Final = "Tollmeter"
 ABSENT: Final = "none"
 """Stands for an empty dimension: CloudWatch takes no empty one, and leaving it out would be another series."""
 
+_DATADOG_PREFIX: Final = "tollmeter."
+_UNIFIED: Final = {"environment": "env"}
+
+
+def datadog_metric(name: str) -> str:
+    """What Datadog calls a metric of the registry.
+
+    >>> datadog_metric("llm.calls"), datadog_metric("tollmeter.lag_ms")
+    ('tollmeter.llm.calls', 'tollmeter.lag_ms')
+    """
+    return name if name.startswith(_DATADOG_PREFIX) else _DATADOG_PREFIX + name
+
+
+def datadog_tag(dimension: str) -> str:
+    """The tag that a dimension is: `environment` is `env`, as unified service tagging has it.
+
+    >>> datadog_tag("environment"), datadog_tag("request_model")
+    ('env', 'request_model')
+    """
+    return _UNIFIED.get(dimension, dimension)
+
 
 @dataclass(frozen=True, slots=True)
 class Alias:

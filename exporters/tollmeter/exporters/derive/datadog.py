@@ -1,4 +1,4 @@
-"""Datadog's own forms: metric names and tags it takes, and the ids that join a log line to its trace."""
+"""Datadog's own forms: the tags it takes, and the ids that join a log line to its trace."""
 
 from __future__ import annotations
 
@@ -7,28 +7,18 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from tollmeter.model.events import LlmCall, Request, Run
+from tollmeter.model.metric_names import datadog_tag
 
 if TYPE_CHECKING:
     from tollmeter.exporters.derive.metrics import Pairs
     from tollmeter.model.events import Event
 
-PREFIX: Final = "tollmeter."
 MAX_TAG: Final = 200
 """Characters of a tag, its name included (https://docs.datadoghq.com/getting_started/tagging/)."""
 
-_UNIFIED: Final = {"environment": "env"}
 _LONG: Final = 1 << 64
 _TRACE_DIGITS: Final = 32
 _SPAN_DIGITS: Final = 16
-
-
-def metric_name(name: str) -> str:
-    """The name of a metric of the registry.
-
-    >>> metric_name("llm.calls"), metric_name("tollmeter.lag_ms")
-    ('tollmeter.llm.calls', 'tollmeter.lag_ms')
-    """
-    return name if name.startswith(PREFIX) else PREFIX + name
 
 
 def tags(dimensions: Pairs) -> list[str]:
@@ -39,7 +29,7 @@ def tags(dimensions: Pairs) -> list[str]:
     >>> tags((("environment", "prod"), ("team", ""), ("request_model", "gpt-4o")))
     ['env:prod', 'request_model:gpt-4o']
     """
-    return [f"{_UNIFIED.get(name, name)}:{value}"[:MAX_TAG] for name, value in dimensions if value]
+    return [f"{datadog_tag(name)}:{value}"[:MAX_TAG] for name, value in dimensions if value]
 
 
 def ended_s(event: Event) -> float:

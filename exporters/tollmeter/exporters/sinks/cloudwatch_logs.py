@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -14,6 +14,7 @@ from tollmeter.exporters.log_stream import MAX_EVENT, LogEvent, LogStreams, batc
 from tollmeter.exporters.reader import OWN_SERVICE
 from tollmeter.exporters.sinks.base import EARLY, INVALID, LATE, NOTHING, TOO_LARGE, Receipt
 from tollmeter.exporters.sinks.stdout import log_record
+from tollmeter.model.log_groups import log_group
 
 if TYPE_CHECKING:
     from tollmeter.model.settings import Settings
@@ -85,7 +86,7 @@ class CloudWatchLogs:
             botocore.exceptions.ClientError: making them is not allowed.
             botocore.exceptions.BotoCoreError: CloudWatch cannot be reached, or there are no credentials.
         """
-        group = self._group.replace("{service}", OWN_SERVICE)
+        group = log_group(self._group, OWN_SERVICE)
         self._streams.make(group)
         return f"puts events into groups such as {group}, which is there; putting was not tried"
 
@@ -100,7 +101,7 @@ class CloudWatchLogs:
             return _Told(INVALID, None)
         if len(event.text) > MAX_EVENT:
             return _Told(TOO_LARGE, None)
-        return _Told(self._group.replace("{service}", _group_part(record.get("service"))), event)
+        return _Told(log_group(self._group, str(record.get("service"))), event)
 
 
 def _runs(told: Iterable[_Told]) -> Iterator[tuple[str, Sequence[LogEvent], int]]:
@@ -111,9 +112,3 @@ def _runs(told: Iterable[_Told]) -> Iterator[tuple[str, Sequence[LogEvent], int]
             yield group, (), len(found)
         for batch in batches([each.event for each in found if each.event]):
             yield group, batch, len(batch)
-
-
-def _group_part(service: Any) -> str:
-    # The characters that a log group's name may have.
-    text = "".join(char if char.isascii() and (char.isalnum() or char in "_-/.#") else "_" for char in str(service))
-    return text[:256] or "unnamed"

@@ -10,13 +10,13 @@ from itertools import islice
 from operator import add
 from typing import TYPE_CHECKING, Any, Final
 
-from tollmeter.exporters.derive.datadog import ended_s, metric_name, tags
+from tollmeter.exporters.derive.datadog import ended_s, tags
 from tollmeter.exporters.derive.metrics import Aggregator, Key, Points, minute_of
 from tollmeter.exporters.derive.seconds import Seconds
 from tollmeter.exporters.sinks.base import LATE, InDoubtError, Receipt
 from tollmeter.exporters.sinks.metered import MetricSink
 from tollmeter.model.errors import MissingExtraError
-from tollmeter.model.metric_names import preset
+from tollmeter.model.metric_names import datadog_metric, preset
 from tollmeter.model.values import STATSD_RULE
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class DatadogMetrics(MetricSink):
         aliases = chosen.datadog if chosen else ()
         super().__init__(settings, budget, aliases)
         self.aggregator = Aggregator(budget.admit, aliases, when=_when)
-        self._names = {name: metric_name(name) for name in self.aggregator.sent}
+        self._names = {name: datadog_metric(name) for name in self.aggregator.sent}
         self._names |= {alias.name: alias.name for alias in aliases}
         self._seconds = Seconds()
         self._late = 0
