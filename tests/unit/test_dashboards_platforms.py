@@ -73,7 +73,9 @@ def events() -> list[Event]:
         ),
         Run(
             event_id=new_event_id(),
-            **who | {"service": "tollmeter"},
+            timestamp=who["timestamp"],
+            service="tollmeter",
+            environment="production",
             component="forward",
             sink="s3",
             outcome="error",
