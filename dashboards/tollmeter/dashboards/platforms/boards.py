@@ -287,7 +287,7 @@ def board(name: str) -> Board:
 
 def with_aliases(of: Board, aliases: tuple[Alias, ...]) -> Board:
     """The board, and below it what of its metrics a preset sends under further names."""
-    shown = {series.name: series.statistic for chart in of.charts for series in chart.series}
+    shown: dict[str, Statistic] = {series.name: series.statistic for chart in of.charts for series in chart.series}
     charts = tuple(_aliased(alias, shown[alias.metric]) for alias in aliases if alias.metric in shown)
     if not charts:
         return of
