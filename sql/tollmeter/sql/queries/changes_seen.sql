@@ -10,18 +10,26 @@
 -- column first_at timestamp: the first such call, UTC
 -- column calls bigint: model calls
 
--- One pass over five columns that hold few values each; event_date prunes the days.
+-- One pass over columns that hold few values each, as they are stored: what they read as is told of the few groups.
+WITH stored AS (
+  SELECT
+    service, environment, version, response_model, request_model, price_ref,
+    MIN("timestamp") AS first_at,
+    COUNT(*) AS calls
+  FROM llm_calls
+  WHERE "timestamp" >= CAST(:since AS TIMESTAMP)
+    AND "timestamp" < CAST(:until AS TIMESTAMP)
+    AND event_date BETWEEN CAST(:since AS DATE) AND CAST(:until AS DATE)
+  GROUP BY service, environment, version, response_model, request_model, price_ref
+)
 SELECT
   service,
   COALESCE(environment, '') AS environment,
   COALESCE(version, '') AS version,
   COALESCE(NULLIF(response_model, ''), NULLIF(request_model, ''), '(unknown)') AS model,
   COALESCE(price_ref, '') AS price_ref,
-  MIN("timestamp") AS first_at,
-  COUNT(*) AS calls
-FROM llm_calls
-WHERE "timestamp" >= CAST(:since AS TIMESTAMP)
-  AND "timestamp" < CAST(:until AS TIMESTAMP)
-  AND event_date BETWEEN CAST(:since AS DATE) AND CAST(:until AS DATE)
+  MIN(first_at) AS first_at,
+  CAST(SUM(calls) AS BIGINT) AS calls
+FROM stored
 GROUP BY 1, 2, 3, 4, 5
 ORDER BY first_at, service, environment, version, model, price_ref
