@@ -165,6 +165,20 @@ def test_what_nobody_sends_would_be_noticed() -> None:
 
 
 @EACH_BOARD
+def test_no_search_finds_what_is_of_another_service_or_environment(name: str) -> None:
+    """But for reports of our own parts, which are of no service of the user's."""
+    others = [
+        (space, each, labels | {field: "another"})
+        for space, each, labels in emitted_to_cloudwatch()
+        for field in ("service", "environment", "Environment")
+        if field in labels and (field, labels[field]) != ("service", "tollmeter")
+    ]
+    body = render("cloudwatch", name, replace(TARGET, service="chat", environment="production"))
+    for search in searches(body):
+        assert not found(search, others), search
+
+
+@EACH_BOARD
 def test_every_label_is_a_dimension_of_its_search(name: str) -> None:
     for widget in render("cloudwatch", name, TARGET)["widgets"]:
         for [row] in widget["properties"].get("metrics", ()):
@@ -183,8 +197,12 @@ def test_every_query_of_datadog_names_what_the_exporter_sends(name: str) -> None
         parts = re.fullmatch(r"\w+:([\w.]+)\{([^}]*)\}(?: by \{(.*)\})?(?:\.as_count\(\))?", text)
         assert parts, text
         metric, chosen, by = parts.groups()
-        wanted = {prefixes[each] for each in chosen.split(",") if each != "*"} | set(by.split(",") if by else ())
-        assert any(each == metric and wanted <= set(labels) for each, labels in sent), text
+        narrowed = {prefixes[each] for each in chosen.split(",") if each != "*"}
+        tagged = [labels for each, labels in sent if each == metric]
+        assert any(narrowed | set(by.split(",") if by else ()) <= set(labels) for labels in tagged), text
+        # Every variable narrows what has its tag, but for reports of our own parts, which are of no service of the user's.
+        own = {"service"} if any(labels.get("service") == "tollmeter" for labels in tagged) else set()
+        assert narrowed == set(prefixes.values()) & {tag for labels in tagged for tag in labels} - own, text
 
 
 def test_a_percentile_is_asked_of_a_distribution_and_a_sum_of_a_counter() -> None:
