@@ -200,7 +200,7 @@ def test_every_query_of_datadog_names_what_the_exporter_sends(name: str) -> None
         narrowed = {prefixes[each] for each in chosen.split(",") if each != "*"}
         tagged = [labels for each, labels in sent if each == metric]
         assert any(narrowed | set(by.split(",") if by else ()) <= set(labels) for labels in tagged), text
-        # Every variable narrows what has its tag, but for reports of our own parts, which are of no service of the user's.
+        # Every variable narrows what has its tag; reports of our own parts are of no service of the user's.
         own = {"service"} if any(labels.get("service") == "tollmeter" for labels in tagged) else set()
         assert narrowed == set(prefixes.values()) & {tag for labels in tagged for tag in labels} - own, text
 
