@@ -188,6 +188,7 @@ def test_a_session_is_one_users_and_its_prompts_grow() -> None:
 def test_a_limit_that_is_too_tight_is_seen_in_the_headers_and_in_429s() -> None:
     plan, day = Plan(until=UNTIL), date(2026, 11, 19)
     start = almanac.squeeze_on(day, plan.seed)
+    assert start is not None
     assert start == datetime(2026, 11, 19, 15, tzinfo=UTC)
     inside = [c for c in calls_of(plan, day) if start <= c.timestamp < start + almanac.SQUEEZE_LENGTH]
     squeezed = [c for c in inside if c.provider == almanac.SQUEEZED_PROVIDER]

@@ -31,7 +31,7 @@ _NUMBER: Final = {
 _ROW, _HEADER, _MOST = 36, 38, 14
 
 # Functions of assets/tollmeter_tables.js.
-_SERVED: Final = {"sortChanged": ["tollmeterSorted(params)"], "rowClicked": ["tollmeterRow(params)"]}
+_SERVED: Final[Any] = {"sortChanged": ["tollmeterSorted(params)"], "rowClicked": ["tollmeterRow(params)"]}
 _AS_GIVEN: Final = {"function": "0"}
 
 Column = dict[str, Any]

@@ -125,13 +125,12 @@ def _tokens(asked: Asked) -> tuple[Shown, Shown]:
     figure = graph("cost-kinds-chart", time.bars(chart), "Tokens over time by kind")
     found = total(asked.lake, whole(asked))
     columns = [
-        grid.text("name", "Kind", 140, flex=2),
+        grid.text("name", "Kind", 130, flex=2, tooltipField="note"),
         grid.count("tokens", "Tokens", 105),
         grid.share("token_share", "of all", 80, headerTooltip="share of all tokens"),
         grid.money("cost", "Cost", 90),
-        grid.share("cost_share", "of spend", 85),
-        grid.money("rate", "per million", 95),
-        grid.text("note", "", 140, flex=2),
+        grid.share("cost_share", "of spend", 95),
+        grid.money("rate", "per million", 105),
     ]
     rows = token_parts.part_rows(found)
     return Shown(figure, chart.caption), Shown(
