@@ -9,6 +9,7 @@ from tollmeter.dashboards.prepare.charts import Ranking
 
 _NAME: Final = 26
 _BAR, _EDGE = 30, 10
+_ROOM: Final = 1.65
 
 
 def height(ranking: Ranking) -> int:
@@ -45,7 +46,7 @@ def across(ranking: Ranking) -> Figure:
                 "showgrid": False,
             },
             # Room for the label of the longest.
-            xaxis={"visible": False, "range": [0, longest * 1.45 or 1]},
+            xaxis={"visible": False, "range": [0, longest * _ROOM or 1]},
             bargap=0.35,
         ),
     }
