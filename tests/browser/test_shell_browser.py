@@ -65,15 +65,24 @@ def window() -> Iterator[Any]:
 
 def shown(window: Any, url: str, size: tuple[int, int] = WIDE, scheme: str = "light") -> None:
     """Open an address and wait until every card is read."""
-    width, height = size
-    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": size == PHONE}
-    window.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    window.execute_cdp_cmd(
-        "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
-    )
+    look(window, size, scheme)
     window.complaints()
     window.get(url)
     settled(window)
+
+
+def look(window: Any, size: tuple[int, int], scheme: str) -> None:
+    """How large the screen is, and what the system prefers."""
+    width, height = size
+    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": size == PHONE}
+    window.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    preferred = [{"name": "prefers-color-scheme", "value": scheme}]
+    window.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": preferred})
+
+
+def scheme_of(window: Any) -> str | None:
+    marked: str | None = window.find_element(By.TAG_NAME, "html").get_attribute("data-mantine-color-scheme")
+    return marked
 
 
 def settled(window: Any) -> None:
@@ -109,17 +118,31 @@ def keep(window: Any, name: str) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path or "overview")
 def test_a_page_has_no_serious_fault_in_light_and_dark_and_fits_a_phone(window: Any, served: str, page: Any) -> None:
     name = page.path or "overview"
+    shown(window, f"{served}{page.path}?range=90d&compare=1")
+    assert window.find_element(By.ID, "title").text == page.title
     for scheme in ("light", "dark"):
-        shown(window, f"{served}{page.path}?range=90d&compare=1", scheme=scheme)
-        assert window.find_element(By.ID, "title").text == page.title
-        assert window.find_element(By.TAG_NAME, "html").get_attribute("data-mantine-color-scheme") == scheme
+        look(window, WIDE, scheme)
+        until(window, lambda page, wanted=scheme: scheme_of(page) == wanted)
         keep(window, f"{name}-{scheme}")
         assert serious(window) == []
-        assert window.complaints() == []
-    shown(window, f"{served}{page.path}?range=90d", PHONE)
+    look(window, PHONE, "light")
+    until(window, lambda page: page.find_element(By.ID, "burger").is_displayed())
     keep(window, f"{name}-phone")
     assert window.execute_script("return document.documentElement.scrollWidth") <= PHONE[0]
+    assert window.complaints() == []
     assert {urlsplit(asked).hostname for asked in window.requested()} == {"127.0.0.1"}
+
+
+def test_a_dark_system_gets_a_dark_page_before_anything_is_drawn(window: Any, served: str) -> None:
+    look(window, WIDE, "dark")
+    window.get("about:blank")
+    marked = "document.documentElement.getAttribute('data-mantine-color-scheme')"
+    source = f"new MutationObserver(() => {{ window.first = window.first || {marked} }})"
+    noted = f"{source}.observe(document, {{childList: true, subtree: true}})"
+    added = window.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": noted})
+    window.get(served)
+    assert until(window, lambda page: page.execute_script("return window.first")) == "dark"
+    window.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
 
 
 def test_back_and_forward_bring_back_what_was_shown(window: Any, served: str) -> None:
