@@ -95,11 +95,15 @@ def test_a_query_on_an_empty_lake_prints_its_columns(run: Run, home: Home) -> No
         (["alarms", "backtest", "nothing"], "no alarm named 'nothing'; known: llm_error_rate"),
         (["alarms", "backtest", "--from", "soon"], "since='soon' is not allowed"),
         (["alarms", "backtest", "--from", "2026-11-02", "--to", "2026-11-01"], "is not before"),
+        (["alarms", "backtest", "--arrival", "never"], "arrival='never' is not allowed: expected one of event, lake"),
+        (["alarms", "explain", "llm_error_rate", "--at", "soon"], "at='soon' is not allowed: expected a time"),
+        (["alarms", "explain", "llm_eror_rate", "--at", "now"], "no alarm named 'llm_eror_rate'; did you mean"),
         (["alarms", "render", "nagios"], "no alarm target named 'nagios'; known: cloudformation"),
     ],
 )
 def test_wrong_usage_exits_2_and_says_what_is_allowed(run: Run, home: Home, arguments: list[str], message: str) -> None:
-    extra = ["--home", str(home.path)] if arguments[0] == "query" or "backtest" in arguments else []
+    asks = arguments[0] == "query" or arguments[1] in {"backtest", "explain"}
+    extra = ["--home", str(home.path)] if asks else []
     code, out, err = run(*arguments, *extra)
     assert (code, out) == (2, "")
     assert message in err
@@ -178,7 +182,7 @@ def test_an_alarm_is_tried_on_history(run: Run, lake: str) -> None:
     assert found["firings"] == [
         {"start": "2026-11-01T12:13:00", "end": "2026-11-01T12:18:00", "duration_s": 300.0, "peak": 50.0}
     ]
-    assert (found["pages"], found["periods"], found["firings_per_week"]) == (1, 30, 7.0)
+    assert (found["pages"], found["evaluations"], found["firings_per_week"]) == (1, 30, 7.0)
     _, out, _ = run("alarms", "backtest", "--home", lake)
     assert "1 firings, 1 pages, 7.00 a week" in out
     assert "2026-11-01 12:13 to 2026-11-01 12:18, 5 min, peak 50.0 %" in out
@@ -188,9 +192,34 @@ def test_a_backtest_takes_a_span_and_a_service(run: Run, lake: str) -> None:
     quiet = ("--from", "2026-11-01T12:20", "--to", "2026-11-01T13:00")
     _, out, _ = run("alarms", "backtest", "llm_error_rate", *quiet, "--home", lake, "--json")
     (found,) = json.loads(out)
-    assert (found["periods"], found["periods_with_data"], found["firings"]) == (40, 10, [])
+    assert (found["evaluations"], found["evaluations_with_data"], found["firings"]) == (40, 10, [])
     _, out, _ = run("alarms", "backtest", "--service", "other", "--home", lake)
     assert out == "llm_error_rate: the lake holds no calls to try it on\n"
+
+
+def test_an_alarm_explains_itself(run: Run, lake: str) -> None:
+    code, out, _ = run("alarms", "explain", "llm_error_rate", "--at", "2026-11-01T12:13:30", "--home", lake)
+    assert code == 0
+    assert out.splitlines()[0] == "llm_error_rate at 2026-11-01 12:13 UTC: ALARM, before OK"
+    assert [line.split("  ")[-1] for line in out.splitlines()[2:9]] == ["not needed"] * 2 + ["not breaching"] * 2 + [
+        "breaching"
+    ] * 3
+    assert out.splitlines()[-1].strip() == "3 of 5 data points breach, 3 are needed"
+    _, out, _ = run("alarms", "explain", "llm_error_rate", "--at", "2026-11-01T12:13", "--home", lake, "--json")
+    newest = json.loads(out)["points"][-1]["point"]
+    assert newest == {
+        "start": "2026-11-01T12:12:00",
+        "end": "2026-11-01T12:13:00",
+        "share": 15,
+        "of": 30,
+        "value": 50.0,
+    }
+
+
+def test_what_came_late_to_the_lake_pages_nobody(run: Run, lake: str) -> None:
+    _, out, _ = run("alarms", "backtest", "--arrival", "lake", "--home", lake, "--json")
+    (found,) = json.loads(out)
+    assert (found["evaluations"], found["evaluations_with_data"], found["firings"]) == (30, 0, [])
 
 
 def test_alarms_are_listed_and_rendered(run: Run, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import sqlglot
-from hand_lake import call, land, request, roll_up
+from hand_lake import LANDED, call, land, request, roll_up
 from sqlglot import exp
 
 from tollmeter.model.events import LlmCall
@@ -178,6 +178,6 @@ def test_minutes_agree_with_the_metric_registry(engine: Engine) -> None:
     for column, name in known.items():
         assert sum(row[column] for row in rows) == sum(metric(name).contribution(one) or 0 for one in inside), name
     assert rows[0]["minute"] == datetime(2026, 11, 1, 1)  # noqa: DTZ001
-    assert (rows[0]["calls"], rows[0]["errors"]) == (2, 1)
+    assert (rows[0]["calls"], rows[0]["errors"], rows[0]["arrived_at"]) == (2, 1, LANDED)
     assert engine.query("minute_counts", **SPAN, service="nobody").num_rows == 0
     assert engine.query("minute_counts", **SPAN, service="chat", environment="test").num_rows == 4

@@ -1,112 +1,121 @@
-"""M of N, missing data, and firings, on made-up minutes."""
+"""What CloudWatch decides: its published tables row by row, and the cases that its pages put in words."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
-from tollmeter.alarms import load_alarm, states
-from tollmeter.alarms.backtesting import Firing, Minute, evaluate
-from tollmeter.alarms.definition import MissingData
-from tollmeter.alarms.evaluate import datapoint
+from tollmeter.alarms import Rule, judge, load_alarm
+from tollmeter.alarms.definition import MISSING_DATA, MissingData
+from tollmeter.alarms.evaluate import State, datapoint, rule_of
 
-ALARM = load_alarm("llm_error_rate")
-START = datetime(2026, 11, 1, tzinfo=UTC).replace(tzinfo=None)
-LETTER = {"OK": "o", "ALARM": "A", "INSUFFICIENT_DATA": "?"}
-POINT = {"x": 50.0, "o": 0.0, "-": None}
+THREE_OF_THREE = Rule("greater_than", 5, evaluation_periods=3, datapoints_to_alarm=3, missing_data="missing")
+TWO_OF_THREE = replace(THREE_OF_THREE, datapoints_to_alarm=2)
+POINT = {"X": True, "0": False, "-": None}
+STATES: tuple[State, ...] = ("OK", "ALARM", "INSUFFICIENT_DATA")
+RETAIN = "retain current state"
 
 
-def judged(points: str, missing: MissingData = "not_breaching") -> str:
-    alarm = replace(ALARM, missing_data=missing)
-    return "".join(LETTER[state] for state in states(alarm, (POINT[point] for point in points)))
+def judged(rule: Rule, points: str, before: State = "OK", samples: int = 0) -> State:
+    return judge(rule, [POINT[point] for point in points.split()], before, samples).state
+
+
+def assert_decides(rule: Rule, points: str, expected: tuple[str, ...]) -> None:
+    """The page's columns MISSING, IGNORE, BREACHING, NOT BREACHING, from each state that the alarm may be in."""
+    treatments: tuple[MissingData, ...] = ("missing", "ignore", "breaching", "not_breaching")
+    for missing, state in zip(treatments, expected, strict=True):
+        for before in STATES:
+            wanted = before if state == RETAIN else state
+            assert judged(replace(rule, missing_data=missing), points, before) == wanted, (missing, before)
 
 
 @pytest.mark.parametrize(
     ("points", "expected"),
     [
-        ("xxooo", "ooooo"),
-        ("xxxooo", "ooAAAo"),
-        ("xoxoxoo", "ooooAoo"),
-        ("xooooxx", "ooooooo"),
-        ("xxxxxooooo", "ooAAAAAooo"),
+        ("0 - X - X", ("OK", "OK", "OK", "OK")),
+        ("0 - - - -", ("OK", "OK", "OK", "OK")),
+        ("- - - - -", ("INSUFFICIENT_DATA", RETAIN, "ALARM", "OK")),
+        ("0 X X - X", ("ALARM", "ALARM", "ALARM", "ALARM")),
+        ("- - X - -", ("ALARM", RETAIN, "ALARM", "OK")),
     ],
 )
-def test_three_of_five(points: str, expected: str) -> None:
-    assert judged(points) == expected
+def test_the_first_table_of_how_cloudwatch_alarms_treat_missing_data(points: str, expected: tuple[str, ...]) -> None:
+    assert_decides(THREE_OF_THREE, points, expected)
 
 
 @pytest.mark.parametrize(
-    ("missing", "points", "expected"),
+    ("points", "expected"),
     [
-        ("not_breaching", "---xx-x---", "ooooooAAoo"),
-        ("breaching", "---ooooo", "ooAAAooo"),
-        ("ignore", "xxx------", "ooAAAAAAA"),
-        ("ignore", "xxx---ooo", "ooAAAAAAo"),
-        ("ignore", "------", "??????"),
-        ("missing", "-----", "?????"),
-        ("missing", "xxx------", "ooAAAoo??"),
+        ("0 - X - X", ("ALARM", "ALARM", "ALARM", "ALARM")),
+        ("0 0 X 0 X", ("ALARM", "ALARM", "ALARM", "ALARM")),
+        ("0 - X - -", ("OK", "OK", "ALARM", "OK")),
+        ("- - - - 0", ("OK", "OK", "ALARM", "OK")),
+        ("- - - X -", ("ALARM", RETAIN, "ALARM", "OK")),
     ],
 )
-def test_missing_data(missing: MissingData, points: str, expected: str) -> None:
-    assert judged(points, missing) == expected
+def test_the_second_table_of_how_cloudwatch_alarms_treat_missing_data(points: str, expected: tuple[str, ...]) -> None:
+    assert_decides(TWO_OF_THREE, points, expected)
+
+
+@pytest.mark.parametrize(
+    ("points", "filled"),
+    [("0 - X - X", 0), ("0 - - - -", 2), ("- - - - -", 3), ("0 X X - X", 0), ("- - X - -", 2), ("0 - X - -", 1)],
+)
+def test_the_column_of_how_many_must_be_filled(points: str, filled: int) -> None:
+    rule = replace(THREE_OF_THREE, missing_data="breaching")
+    assert judge(rule, [POINT[point] for point in points.split()], "OK").filled == filled
+
+
+@pytest.mark.parametrize("points", ["- - - - X", "- - - X -"])
+def test_a_young_breach_does_not_fire_prematurely(points: str) -> None:
+    """Of "Avoiding premature transitions to alarm state"; the state is that of the page's versions of 2018 and 2019."""
+    assert_decides(THREE_OF_THREE, points, ("INSUFFICIENT_DATA", RETAIN, "ALARM", "OK"))
+
+
+@pytest.mark.parametrize("points", ["- - - X 0", "- - X - 0"])
+def test_the_next_data_point_keeps_a_young_breach_from_firing(points: str) -> None:
+    for missing in ("missing", "ignore", "not_breaching"):
+        assert judged(replace(THREE_OF_THREE, missing_data=missing), points, "ALARM") == "OK"
+
+
+def test_enough_breaches_fire_whatever_stands_in_for_the_rest() -> None:
+    assert_decides(TWO_OF_THREE, "- - - X X", ("ALARM", "ALARM", "ALARM", "ALARM"))
+
+
+@pytest.mark.parametrize(
+    ("points", "state"), [("X X X 0 0 0 X", "OK"), ("X X 0 X 0 X 0", "OK"), ("0 0 X 0 X 0 X", "ALARM")]
+)
+def test_where_none_is_missing_only_the_newest_count(points: str, state: State) -> None:
+    rule = replace(THREE_OF_THREE, evaluation_periods=5)
+    assert rule.range_periods == 7
+    for missing in MISSING_DATA:
+        assert judged(replace(rule, missing_data=missing), points) == state
 
 
 def test_the_threshold_itself_is_not_greater() -> None:
-    assert [*states(ALARM, [5.0] * 5)][-1] == "OK"
-    assert [*states(replace(ALARM, comparison="greater_or_equal"), [5.0] * 5)][-1] == "ALARM"
-    assert [*states(replace(ALARM, comparison="less_than"), [4.9] * 5)][-1] == "ALARM"
-    assert [*states(replace(ALARM, comparison="less_or_equal"), [5.0] * 5)][-1] == "ALARM"
+    assert not THREE_OF_THREE.breaches(5.0)
+    assert replace(THREE_OF_THREE, comparison="greater_or_equal").breaches(5.0)
+    assert not replace(THREE_OF_THREE, comparison="less_than").breaches(5.0)
+    assert replace(THREE_OF_THREE, comparison="less_or_equal").breaches(5.0)
+
+
+@pytest.mark.parametrize(
+    ("percentile", "needed"), [("99", 1000), ("99.9", 10_000), ("95", 200), ("50", 20), ("49", 21), ("10", 100)]
+)
+def test_a_percentile_of_too_few_values_keeps_the_state(percentile: str, needed: int) -> None:
+    """10 / (1 - p) from p50 on, 10 / p below: "Percentile-based alarms and low data samples"."""
+    rule = replace(THREE_OF_THREE, percentile=Decimal(percentile), low_samples="ignore")
+    for before in STATES:
+        assert judged(rule, "X X X X X", before, needed - 1) == before
+    assert judged(rule, "X X X X X", "OK", needed) == "ALARM"
+    assert judged(replace(rule, low_samples="evaluate"), "X X X X X", "OK", 1) == "ALARM"
 
 
 def test_a_datapoint_is_what_cloudwatch_computes() -> None:
-    assert datapoint(ALARM, 0, 0) is None
-    assert datapoint(ALARM, 19, 19) == 0.0
-    assert datapoint(ALARM, 5, 20) == 25.0
-
-
-def minutes(text: str) -> list[Minute]:
-    """One minute per letter: x half failed, o none, l low traffic and all failed, - no calls."""
-    counts = {"x": (50, 100), "o": (0, 100), "l": (3, 3)}
-    return [
-        Minute(START + timedelta(minutes=index), *counts[letter]) for index, letter in enumerate(text) if letter != "-"
-    ]
-
-
-def test_firings_tell_when_how_long_and_how_bad() -> None:
-    found = evaluate(ALARM, minutes("ooxxxxoooooo"))
-    begin, end = START + timedelta(minutes=5), START + timedelta(minutes=9)
-    assert found.firings == (Firing(begin, end, 240.0, 50.0),)
-    assert (found.periods, found.periods_with_data, found.pages) == (12, 12, 1)
-
-
-def test_low_traffic_does_not_fire() -> None:
-    assert evaluate(ALARM, minutes("llllllll")).firings == ()
-
-
-def test_a_firing_that_lasts_has_no_end() -> None:
-    found = evaluate(ALARM, minutes("xxx"))
-    assert found.firings == (Firing(START + timedelta(minutes=3), None, 0.0, 50.0),)
-
-
-def test_periods_gather_minutes() -> None:
-    alarm = replace(ALARM, period_s=300, evaluation_periods=1, datapoints_to_alarm=1)
-    found = evaluate(alarm, minutes("ooooo" + "xoooo"))
-    assert (found.periods, [firing.peak for firing in found.firings]) == (2, [10.0])
-
-
-def test_bounds_make_the_quiet_minutes_count() -> None:
-    found = evaluate(ALARM, minutes("xxx"), START - timedelta(hours=1), START + timedelta(days=14, hours=-1))
-    assert (found.periods, found.periods_with_data) == (14 * 24 * 60, 3)
-    assert found.firings_per_week == 0.5
-    assert found.firings[0].end == START + timedelta(minutes=6)
-
-
-def test_a_ticket_pages_nobody() -> None:
-    assert evaluate(replace(ALARM, severity="ticket"), minutes("xxx")).pages == 0
-
-
-def test_no_history_is_no_firing() -> None:
-    found = evaluate(ALARM, [])
-    assert (found.periods, found.firings, found.start) == (0, (), None)
+    alarm = load_alarm("llm_error_rate")
+    assert datapoint(alarm, 0, 0) is None
+    assert datapoint(alarm, 19, 19) == 0.0
+    assert datapoint(alarm, 5, 20) == 25.0
+    assert rule_of(alarm) == Rule("greater_than", 5, 5, 3, "not_breaching")

@@ -13,11 +13,19 @@ from tollmeter.model.errors import UnknownNameError
 from tollmeter.model.home import Home
 
 if TYPE_CHECKING:
-    from tollmeter.alarms import Alarm, Backtest, Firing
+    from tollmeter.alarms import Alarm, Backtest, Explanation, Firing
+    from tollmeter.alarms.explaining import TreatedPoint
 
 _TARGETS: Final = ("cloudformation",)
 
 alarms = typer.Typer(help="Alarms as code, tried on history.", no_args_is_help=True)
+
+ServiceOption = Annotated[str, typer.Option("--service", help="Only calls of this service.")]
+EnvironmentOption = Annotated[str, typer.Option("--environment", help="Only calls of this environment.")]
+ArrivalOption = Annotated[
+    str,
+    typer.Option("--arrival", help="When a minute is known: event, once it is over; lake, once it was in the lake."),
+]
 
 
 @alarms.command(name="list")
@@ -78,8 +86,9 @@ def backtest(
     ] = None,
     since: Annotated[str, typer.Option("--from", help="Start, UTC: a time, or an offset such as -30d.")] = "",
     until: Annotated[str, typer.Option("--to", help="End, UTC: a time, now, or an offset such as -1d.")] = "",
-    service: Annotated[str, typer.Option("--service", help="Only calls of this service.")] = "",
-    environment: Annotated[str, typer.Option("--environment", help="Only calls of this environment.")] = "",
+    service: ServiceOption = "",
+    environment: EnvironmentOption = "",
+    arrival: ArrivalOption = "event",
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -87,6 +96,7 @@ def backtest(
 
     Each minute of the span is judged as CloudWatch would judge it. Without `--from` and `--to` the whole history is
     taken. A firing begins when the alarm goes to ALARM and ends when it leaves it; peak is the worst period in between.
+    What the forwarder sent in time was known when its minute was over; `--arrival lake` judges what the lake held.
 
     ```
     tollmeter alarms backtest
@@ -96,13 +106,53 @@ def backtest(
     """
     from tollmeter.alarms import backtest as run_backtest
 
-    span = {"since": since or None, "until": until or None}
-    found = run_backtest(Home.resolve(home), names=names, service=service, environment=environment, **span)
+    found = run_backtest(
+        Home.resolve(home),
+        names=names,
+        since=since or None,
+        until=until or None,
+        service=service,
+        environment=environment,
+        arrival=arrival,
+    )
     if as_json:
         print_json([asdict(one) for one in found])
         return
     for one in found:
         _print_backtest(one)
+
+
+@alarms.command()
+def explain(
+    *,
+    name: Annotated[str, typer.Argument(help="Alarm to explain.")],
+    at: Annotated[str, typer.Option("--at", help="When, UTC: a time, now, or an offset such as -1h.")],
+    service: ServiceOption = "",
+    environment: EnvironmentOption = "",
+    arrival: ArrivalOption = "event",
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show why an alarm was in a state: the data points known then, what each counted for, and the decision.
+
+    The last evaluation up to the time is shown, with its whole evaluation range. Data points older than the alarm's
+    evaluation periods count only where newer ones are missing, as in CloudWatch.
+
+    ```
+    tollmeter alarms explain llm_error_rate --at 2026-11-01T12:13
+    tollmeter alarms explain llm_error_rate --at now --service chat
+    tollmeter alarms explain llm_error_rate --at -1h --json | jq '.points[].treated'
+    ```
+    """
+    from tollmeter.alarms import explain as run_explain
+    from tollmeter.alarms import load_alarm
+
+    place = Home.resolve(home)
+    found = run_explain(place, name, at, service=service, environment=environment, arrival=arrival)
+    if as_json:
+        print_json(asdict(found))
+        return
+    _print_explanation(found, load_alarm(name))
 
 
 def _rule(alarm: Alarm) -> str:
@@ -119,7 +169,7 @@ def _print_backtest(one: Backtest) -> None:
     typer.echo(f"{one.alarm}: {one.start:%Y-%m-%d %H:%M} to {one.end:%Y-%m-%d %H:%M} UTC")
     typer.echo(
         f"  {len(one.firings)} firings, {one.pages} pages, {one.firings_per_week:.2f} a week; "
-        f"{one.periods_with_data:,} of {one.periods:,} periods had data"
+        f"{one.evaluations_with_data:,} of {one.evaluations:,} evaluations had data"
     )
     for firing in one.firings:
         typer.echo(f"  {_line(firing)}")
@@ -128,3 +178,17 @@ def _print_backtest(one: Backtest) -> None:
 def _line(firing: Firing) -> str:
     end = f"{firing.end:%Y-%m-%d %H:%M}" if firing.end else "still firing"
     return f"{firing.start:%Y-%m-%d %H:%M} to {end}, {firing.duration_s / 60:.0f} min, peak {firing.peak:.1f} %"
+
+
+def _print_explanation(one: Explanation, alarm: Alarm) -> None:
+    typer.echo(f"{one.alarm} at {one.at:%Y-%m-%d %H:%M} UTC: {one.state}, before {one.before}")
+    typer.echo(f"  {_rule(alarm)}")
+    for point in one.points:
+        typer.echo(f"  {_point_line(point)}")
+    typer.echo(f"  {one.reason}")
+
+
+def _point_line(one: TreatedPoint) -> str:
+    point = one.point
+    value = "-" if point.value is None else f"{point.value:.1f} %"
+    return f"{point.start:%m-%d %H:%M} to {point.end:%H:%M}  {value:>7} of {point.of:>9,}  {one.treated}"
