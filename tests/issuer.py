@@ -15,6 +15,7 @@ from typing import Any, Final
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from jwt.algorithms import RSAAlgorithm
 
 AUDIENCE: Final = "dashboard"
 KID: Final = "key-1"
@@ -81,7 +82,7 @@ class Issuer:
 
 
 def _jwk(kid: str, key: rsa.RSAPrivateKey) -> dict[str, Any]:
-    told: dict[str, Any] = jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key(), as_dict=True)
+    told: dict[str, Any] = RSAAlgorithm.to_jwk(key.public_key(), as_dict=True)
     return told | {"kid": kid, "use": "sig", "alg": "RS256"}
 
 
@@ -98,7 +99,7 @@ def issuing() -> Iterator[Issuer]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *_: Any) -> None:
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

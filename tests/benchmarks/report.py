@@ -276,7 +276,7 @@ def _mib(size: int) -> str:
 
 def _queries(queries: dict[str, Any]) -> str:
     bars = {OVERVIEW: MAX_OVERVIEW_MS, RAW_DAY: MAX_DAY_MS, IN_ROWS: 0}
-    asked = [("page", "question", "ms", "first, ms", "bar, ms", "")]
+    asked: list[tuple[str, ...]] = [("page", "question", "ms", "first, ms", "bar, ms", "")]
     for page, found in queries["pages"].items():
         bar = bars.get(page, MAX_PAGE_MS)
         for name, row in found.items():

@@ -217,7 +217,7 @@ def test_the_dashboards_environment_lets_nobody_in_without_a_token() -> None:
     (container,) = found["TaskDefinition"]["Properties"]["ContainerDefinitions"]
     arn = "arn:aws:elasticloadbalancing:eu-central-1:123456789012:loadbalancer/app/web/50dc6c495c0c9188"
     stood_for = {"TOLLMETER_AUTH_ALB_ARN": arn, "TOLLMETER_AUTH_AUDIENCE": "client"}
-    env = {each["Name"]: each["Value"] for each in container["Environment"]} | stood_for
+    env: dict[str, Any] = {each["Name"]: each["Value"] for each in container["Environment"]} | stood_for
     env["TOLLMETER_AUTH_ISSUER"] = env["TOLLMETER_AUTH_ISSUER"]["Fn::Sub"]
     carried = Settings.load(env)
     assert sign_in_of(carried)

@@ -95,7 +95,7 @@ def _shapley(was: Cell, calls_before: int, now: Cell, calls_after: int) -> dict[
     old, new = _values(was, calls_before), _values(now, calls_after)
     for name, value in old.items():
         old[name], new[name] = _known(value, new[name])
-    sums = dict.fromkeys(_FACTORS, Fraction(0))
+    sums: dict[str, Fraction] = dict.fromkeys(_FACTORS, Fraction(0))
     for name in _FACTORS:
         others = [factor for factor in _FACTORS if factor != name]
         for size in range(len(others) + 1):

@@ -1,5 +1,7 @@
 """The shell around every page: header, navigation, filter bar, and the place where a page goes; it reads nothing."""
 
+# Generated components type nested options, and plain dicts are what they take.
+# pyright: reportArgumentType=false
 from __future__ import annotations
 
 import uuid

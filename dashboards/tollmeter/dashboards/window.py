@@ -124,7 +124,10 @@ def bucket_for(length: timedelta) -> Bucket:
     >>> bucket_for(timedelta(hours=24))
     'hour'
     """
-    return next((bucket for longest, bucket in _BUCKETS if length <= longest), "month")
+    for longest, bucket in _BUCKETS:
+        if length <= longest:
+            return bucket
+    return "month"
 
 
 def day_start(day: date, zone: str) -> datetime:

@@ -18,7 +18,8 @@ _MOST_BYTES: Final = 1 << 20
 class _NoRedirects(HTTPRedirectHandler):
     """Keys come from the address that the settings name, or not at all."""
 
-    def redirect_request(self, *_: Any) -> None:
+    # pyright wants the base class's six names, of which none is looked at.
+    def redirect_request(self, *_: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         return None
 
 

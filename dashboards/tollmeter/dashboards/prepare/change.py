@@ -97,7 +97,7 @@ def change(before: Sequence[Cell], after: Sequence[Cell], by: str, *, unpriced: 
     unit = _unit(split)
     plural = DIMENSIONS[by].plural if by else "calls"
     known = f"{formats.count(count)} {plural if count != 1 else DIMENSIONS[by].label.lower()}" if by else ""
-    shown = tuple(effect for effect in EFFECTS if effect in _ALWAYS or split.effects.get(effect))
+    shown: tuple[Effect, ...] = tuple(effect for effect in EFFECTS if effect in _ALWAYS or split.effects.get(effect))
     rows = tuple(_row(one, by, unit) for one in split.entities)
     hidden = f"showing {formats.count(len(kept))} of {formats.count(count)} {plural}" if count > len(kept) else ""
     return Change(
@@ -191,7 +191,7 @@ def _sentence(split: Decomposition, unit: Decimal, plural: str) -> str:
     start, end, effects = _rounded(split.before, split.after, split.effects, unit)
     if not start and not end:
         return "Nothing was spent in either period."
-    moved = sorted((effect for effect in effects if effects[effect]), key=lambda one: -abs(effects[one]))
+    moved: list[Effect] = sorted((effect for effect in effects if effects[effect]), key=lambda one: -abs(effects[one]))
     parts = [_part(effect, effects[effect], unit, plural) for effect in moved[:_NAMED]]
     if rest := sum((effects[effect] for effect in moved[_NAMED:]), Decimal(0)):
         parts.append(f"{_signed(rest, unit)} the rest")

@@ -122,7 +122,8 @@ def _simulated(found: list[Row]) -> tuple[str, ...]:
 
 def _run(row: Row) -> RunSeen:
     counts = json.loads(row["counts"] or "{}")
-    return RunSeen(**row | {"counts": {name: int(value) for name, value in counts.items()}})
+    told: Row = row | {"counts": {name: int(value) for name, value in counts.items()}}
+    return RunSeen(**told)
 
 
 def _quarantined(lake: Lake, viewer: Viewer, span: Row) -> tuple[Quarantined, ...]:

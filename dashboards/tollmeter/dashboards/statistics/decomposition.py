@@ -131,7 +131,7 @@ class _Sums:
             self.effects[effect] = WIDE.add(self.effects[effect], amount)
 
     def contribution(self, entity: str, model: str) -> Contribution:
-        ordered = {effect: self.effects[effect] for effect in EFFECTS if self.effects[effect]}
+        ordered: dict[Effect, Decimal] = {effect: self.effects[effect] for effect in EFFECTS if self.effects[effect]}
         state: State = "both"
         if not self.calls_before and self.calls_after:
             state = "new"
@@ -198,7 +198,8 @@ def _effects(was: Cell, now: Cell, calls_before: int, calls_after: int) -> Effec
             counted = (now.cost if now.calls else _ZERO) - (was.cost if was.calls else _ZERO)
             return {"new" if calls_after else "gone": counted, "other": stray}
         moved = _integrate(_factors(was, calls_before), _factors(now, calls_after))
-        return moved | {"other": moved["other"] + stray}
+        moved["other"] += stray
+        return moved
 
 
 def _factors(cell: Cell, calls_of_group: int) -> _Factors:

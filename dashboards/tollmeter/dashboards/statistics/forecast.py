@@ -16,7 +16,8 @@ MOST_DAYS: Final = 120
 BAND: Final = 0.8
 """The share of outcomes that the band is to hold; docs/budgets.md has what it held."""
 WIDER: Final = 1.5
-"""What the band is widened by, for paths know of no level that will move; found on other histories than reported."""
+"""What the band is widened by, for paths know of no level that will move; found on simulated
+histories of other seeds than docs/budgets.md reports."""
 _WEEK: Final = 7
 _PATHS: Final = 400
 _WEEKS: Final = 8
@@ -71,7 +72,7 @@ def _smoothed(past: np.ndarray, days: int, rng: Any) -> np.ndarray:
     with warnings.catch_warnings():
         # A flat series has no likelihood to climb: the start values serve, and the band is as narrow as its history.
         warnings.simplefilter("ignore")
-        fitted = model.fit(disp=False, maxiter=_ROUNDS)
+        fitted: Any = model.fit(disp=False, maxiter=_ROUNDS)
         paths = fitted.simulate(days, anchor="end", repetitions=_PATHS, random_errors="bootstrap", rng=rng)
     found: np.ndarray = np.clip(np.asarray(paths).reshape(days, _PATHS), 0, None) ** 2
     return found
