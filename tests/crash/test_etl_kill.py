@@ -82,7 +82,7 @@ def request(n: int) -> bytes:
     return encode(Request(**identity))  # type: ignore[arg-type]
 
 
-@pytest.fixture(params=["folder", "s3"])
+@pytest.fixture(params=["folder", pytest.param("s3", marks=pytest.mark.full)])
 def place(request: pytest.FixtureRequest, home: Home, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
     """A home whose lake is in a folder, or on S3 and Glue; what is started for it finds it by the environment."""
     if request.param == "folder":
@@ -141,7 +141,7 @@ def batches(home: Home) -> dict[str, Counter[Any]]:
 
 
 def test_killed_right_after_a_commit(filled: Home) -> None:
-    for commits in range(1, (max(1, KILLS // 4) if filled.place.url else KILLS) + 1):
+    for commits in range(1, max(1, KILLS // (4 if filled.place.url else 2)) + 1):
         if start(filled, commits).wait(120) != -signal.SIGKILL:
             break
     report = etl.run(filled)

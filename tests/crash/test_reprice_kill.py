@@ -129,6 +129,7 @@ def check(home: Home) -> None:
         assert len(marks) == 1 + 2
 
 
+@pytest.mark.full
 def test_killed_right_after_each_commit(priced: Home) -> None:
     for commits in range(1, KILLS + 1):
         if start(priced, commits).wait(120) != -signal.SIGKILL:

@@ -120,6 +120,7 @@ def test_raw_objects_are_written_anew_and_not_read_again(filled: AwsLake) -> Non
     assert etl.run(filled.home, settings=SETTINGS).objects == 0
 
 
+@pytest.mark.full
 def test_what_is_read_again_nevertheless_lands_nothing(filled: AwsLake) -> None:
     etl.forget(filled.home, ANN, settings=SETTINGS)
     ledger = existing_tables(filled.home)["ingest_ledger"]
@@ -144,6 +145,7 @@ def test_versions_that_a_bucket_keeps_are_a_finding(aws: AwsLake) -> None:
     assert client.get_object(Bucket=BUCKET, Key="raw/a.jsonl")["Body"].read() == call(2, "bob")
 
 
+@pytest.mark.full
 def test_retention_deletes_what_has_landed_and_nothing_else(filled: AwsLake, monkeypatch: pytest.MonkeyPatch) -> None:
     filled.put(f"{CLOSED}/pending.jsonl", call(20, "bob"))
     kept = SETTINGS.replace(raw_retention_days=2)

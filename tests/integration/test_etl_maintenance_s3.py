@@ -49,6 +49,7 @@ def tokens(home: Home) -> list[int]:
     return sorted(existing_tables(home)["llm_calls"].scan().to_arrow()["input_tokens"].to_pylist())
 
 
+@pytest.mark.full
 def test_compact_expire_vacuum_and_forget(aws: AwsLake) -> None:
     for part in range(2):
         land(aws.home, f"{part}.jsonl", range(part * PART, part * PART + PART))

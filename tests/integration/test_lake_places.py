@@ -81,6 +81,7 @@ def test_a_lake_in_another_folder(tmp_path: Path) -> None:
     assert not home.lake.exists()
 
 
+@pytest.mark.full
 def test_another_database_an_assumed_role_and_everything_encrypted_with_a_key(aws: AwsLake) -> None:
     key = boto("kms").create_key()["KeyMetadata"]["KeyId"]
     trust = json.dumps({"Version": "2012-10-17", "Statement": []})

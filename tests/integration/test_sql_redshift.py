@@ -137,6 +137,7 @@ def test_every_source_of_the_cube_gives_the_same_rows(
     same(driver.query(name, **given).to_pylist(), expected)
 
 
+@pytest.mark.full
 def test_every_query_through_the_data_api_too(local: Engine, api: DataApi) -> None:
     api.page_rows = 50
     with over_http() as engine:

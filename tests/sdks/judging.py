@@ -15,7 +15,7 @@ from sdks.venvs import SETS, python_of, run_with
 from tollmeter.model.events import LlmCall, decode
 
 GOLDEN: Final = SETS / "golden"
-EVERY: Final = int(os.environ.get("TOLLMETER_SDK_EVERY", "4"))
+EVERY: Final = int(os.environ.get("TOLLMETER_SDK_EVERY", "8"))
 """Of the rows of a kind every so manieth is tried; 1 for all."""
 DRIVER: Final = ("-m", "sdks.drivers.driving")
 _OPERATIONS: Final = {

@@ -55,7 +55,7 @@ included: the provider sends a chunk only when the last was taken. {calls:,} str
 `.venv/bin/pytest -n 0 tests/sdks/test_sdk_anthropic.py` makes the set's environment under `.venvs/` (uv, seconds), runs
 its driver (`tests/sdks/drivers`) there in one process over all its rows, and judges what came back. A set is a file of
 pinned versions, `tests/sdks/<set>.txt`; they cannot share an environment. Of openai, aiobotocore, langchain-openai and
-litellm `make test` runs every fourth row of a kind, every eighth for the clients alone (`TOLLMETER_SDK_EVERY`), and
+litellm `make test` runs every eighth row of a kind and of the clients alone (`TOLLMETER_SDK_EVERY`), and
 every row of the others; `make soak` and `make sdks` run all.
 """
 

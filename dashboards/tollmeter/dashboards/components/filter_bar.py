@@ -138,7 +138,6 @@ def _add() -> tuple[Any, Any]:
         size="xs",
         placeholder="Values",
         nothingFoundMessage="No such value in this period",
-        debounce=250,
         limit=100,
         className="tm-filter-values",
         **aria("Values to keep"),
