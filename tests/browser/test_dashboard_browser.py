@@ -81,13 +81,21 @@ def until(browser: Any, what: Callable[[Any], Any]) -> Any:
 
 
 def value(browser: Any, tile: str) -> str:
-    """The exact number of a tile, once there."""
-    found = until(browser, lambda page: page.find_elements(By.CSS_SELECTOR, f"#tile-{tile}[data-value]"))
-    return str(found[0].get_attribute("data-value"))
+    """The exact number of a tile, once there; a tile that is drawn anew meanwhile is looked for again."""
+    return str(until(browser, lambda page: _number(page, tile)))
+
+
+def _number(browser: Any, tile: str) -> str | None:
+    found = browser.find_elements(By.CSS_SELECTOR, f"#tile-{tile}[data-value]")
+    return found[0].get_attribute("data-value") if found else None
 
 
 def wait_for(browser: Any, tile: str, expected: str) -> None:
     until(browser, lambda page: value(page, tile) == expected)
+
+
+def _text(browser: Any, name: str) -> str:
+    return "".join(one.text for one in browser.find_elements(By.ID, name))
 
 
 def refreshed(browser: Any) -> bool:
@@ -207,10 +215,8 @@ def test_a_lake_that_cannot_be_read_gives_a_reference_and_keeps_what_was_shown(b
         lakes.fill(home, datetime.now(UTC).replace(tzinfo=None), calls=10, hours=1)
         for file in home.lake.rglob("*.parquet"):
             file.write_bytes(b"torn")
-        notice = until(browser, lambda page: refreshed(page) and page.find_elements(By.ID, "overview-headline-error"))[
-            0
-        ]
-        assert re.search(r"Reference [0-9a-f]{8}", notice.text)
+        told = until(browser, lambda page: refreshed(page) and _text(page, "overview-headline-error"))
+        assert re.search(r"Reference [0-9a-f]{8}", told)
         assert value(browser, "requests") == "10"
 
 

@@ -151,7 +151,13 @@ def test_killed_right_after_a_commit(filled: Home) -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "turn"), [(kind, turn) for kind, turns in TURNS.items() for turn in range(turns)], indirect=["place"]
+    ("place", "turn"),
+    [
+        pytest.param(kind, turn, marks=[pytest.mark.full] if kind == "s3" else [])
+        for kind, turns in TURNS.items()
+        for turn in range(turns)
+    ],
+    indirect=["place"],
 )
 def test_killed_at_any_moment(filled: Home, turn: int) -> None:
     seed = SEED + turn

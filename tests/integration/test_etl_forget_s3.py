@@ -130,6 +130,7 @@ def test_what_is_read_again_nevertheless_lands_nothing(filled: AwsLake) -> None:
     assert len(rows(filled, "quarantine")) == 2
 
 
+@pytest.mark.full
 def test_versions_that_a_bucket_keeps_are_a_finding(aws: AwsLake) -> None:
     client = boto("s3")
     aws.put("raw/a.jsonl", call(1) + call(2, "bob"))

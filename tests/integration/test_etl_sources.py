@@ -175,7 +175,7 @@ def objects() -> dict[str, bytes]:
 SIX = pytest.param(["1/4", "2/4", "3/4", "4/4", "1/4", "1/1"], marks=pytest.mark.full)
 
 
-@pytest.mark.parametrize("shards", [["1/2", "2/2", "1/1"], SIX], ids=len)
+@pytest.mark.parametrize("shards", [pytest.param(["1/2", "2/2", "1/1"], marks=pytest.mark.full), SIX], ids=len)
 def test_shards_at_once_and_two_runs_of_the_same(aws: AwsLake, shards: list[str]) -> None:
     for key, content in objects().items():
         aws.put(key, content)
@@ -193,10 +193,10 @@ def test_runs_at_once_on_one_folder_and_sqlite(tmp_path: Path, count: int) -> No
     at_once(home, str(tmp_path / "raw"), ["1/1"] * count)
 
 
-REST = [pytest.param(name, marks=pytest.mark.full) for name in ("quarantine", "runs")]
+REST = [pytest.param(name, marks=pytest.mark.full) for name in ("ingest_ledger", "quarantine", "runs")]
 
 
-@pytest.mark.parametrize("table", ["llm_calls", "ingest_ledger", *REST])
+@pytest.mark.parametrize("table", ["llm_calls", *REST])
 def test_a_commit_whose_answer_is_lost_is_not_made_twice(
     aws: AwsLake, table: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
